@@ -1,0 +1,29 @@
+import { defineConfig } from 'vitest/config';
+
+const projects = {
+  kernel: 'packages/kernel',
+  placement: 'packages/placement',
+  replication: 'packages/replication',
+  memory: 'packages/memory',
+  rpc: 'packages/rpc',
+  server: 'apps/server',
+  tools: 'tools',
+};
+
+/** Libraries resolve to their sources, so tests run on a tree that was never built. */
+const conditions = ['@engram/source'];
+
+export default defineConfig({
+  test: {
+    projects: Object.entries(projects).map(([name, root]) => ({
+      root,
+      resolve: { conditions },
+      ssr: { resolve: { conditions } },
+      test: {
+        name,
+        include: ['src/**/*.spec.ts', 'src/**/*.laws.ts', 'test/**/*.spec.ts', '**/test/*.spec.ts'],
+        exclude: ['**/node_modules/**', '**/dist/**'],
+      },
+    })),
+  },
+});
