@@ -1,0 +1,2 @@
+/** The parts of the kernel that touch the machine: its clock, its time of day, its entropy. */
+export { systemClock, systemRandom, wallClockMs } from './system-clock.js';
