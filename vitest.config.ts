@@ -21,7 +21,7 @@ export default defineConfig({
       ssr: { resolve: { conditions } },
       test: {
         name,
-        include: ['src/**/*.spec.ts', 'src/**/*.laws.ts', 'test/**/*.spec.ts', '**/test/*.spec.ts'],
+        include: ['**/*.spec.ts', '**/*.laws.ts'],
         exclude: ['**/node_modules/**', '**/dist/**'],
       },
     })),

@@ -1,3 +1,3 @@
-import { library } from '../../tools/build/tsup.mjs';
+import { library } from '../../tsup.library.mjs';
 
 export default library(['src/index.ts', 'src/core/index.ts']);

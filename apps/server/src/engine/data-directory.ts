@@ -1,0 +1,147 @@
+/**
+ * The data directory: who owns it, and which node it belongs to.
+ *
+ * ```text
+ * data/
+ *   engram.lock   held by the running process through a kernel lock, released by its death however it dies
+ *   node.json     the identity of the node, written once
+ *   wal/          the write-ahead log: what was acknowledged
+ *   store/        the embedded store: what the log has been applied to
+ * ```
+ */
+import { mkdir, open, readFile, rename, type FileHandle } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { join, resolve } from 'node:path';
+import { EngramError, parseNodeId, type NodeId, type Random } from '@engram/kernel';
+
+// CommonJS without types; two functions of it are all we use.
+const { tryLock } = createRequire(import.meta.url)('fs-native-extensions') as { tryLock(fd: number): boolean };
+
+/** Raised whenever an older binary could no longer read what this one writes. */
+const FORMAT_VERSION = 1;
+
+export interface DataDirectory {
+  readonly path: string;
+  readonly walPath: string;
+  readonly storePath: string;
+  readonly nodeId: NodeId;
+  /** Gives the directory up. The files stay. */
+  release(): Promise<void>;
+}
+
+/**
+ * Takes exclusive ownership of a data directory, making it when it is not there.
+ *
+ * @param path Where the data lives.
+ * @param nodeId The configured id; a directory that already has another one is refused, because a node that
+ *   changes its name would be a new node with somebody else's log.
+ * @throws EngramError `data_directory_locked` when another process holds it, `invalid_config` when the id or the
+ *   format do not fit. Leaves the directory unchanged.
+ */
+export async function openDataDirectory(path: string, nodeId: NodeId | undefined, random: Random): Promise<DataDirectory> {
+  const root = resolve(path);
+  await mkdirOrExplain(root);
+  const lock = await takeLock(root);
+  try {
+    const identity = await loadOrCreateIdentity(root, nodeId, random);
+    return {
+      path: root,
+      walPath: join(root, 'wal'),
+      storePath: join(root, 'store'),
+      nodeId: identity,
+      release: () => lock.close(),
+    };
+  } catch (error) {
+    await lock.close();
+    throw error;
+  }
+}
+
+async function mkdirOrExplain(root: string): Promise<void> {
+  try {
+    await mkdir(root, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new EngramError('invalid_config', `The data directory ${root} cannot be made: ${(cause as Error).message}.`, {
+      hint: 'Choose another place with --data-dir, or make the directory and give this user the right to write in it.',
+      cause,
+    });
+  }
+}
+
+async function takeLock(root: string): Promise<FileHandle> {
+  const file = join(root, 'engram.lock');
+  const handle = await open(file, 'a+', 0o600).catch((cause: unknown) => {
+    throw new EngramError('invalid_config', `The data directory ${root} is not writable: ${(cause as Error).message}.`, {
+      hint: 'Choose another place with --data-dir, or give this user the right to write in it.',
+      cause,
+    });
+  });
+  if (!tryLock(handle.fd)) {
+    const holder = (await handle.readFile('utf8').catch(() => '')).trim();
+    await handle.close();
+    throw new EngramError(
+      'data_directory_locked',
+      `The data directory ${root} is in use by another engram process${holder ? ` (${holder})` : ''}.`,
+      { hint: 'Stop that process first, or start this one with another --data-dir.' },
+    );
+  }
+  await handle.truncate(0);
+  await handle.write(`pid ${process.pid}, since ${new Date().toISOString()}\n`, 0);
+  return handle;
+}
+
+async function loadOrCreateIdentity(root: string, configured: NodeId | undefined, random: Random): Promise<NodeId> {
+  const file = join(root, 'node.json');
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (text === undefined) {
+    const nodeId = configured ?? parseNodeId(`node-${Buffer.from(random.bytes(5)).toString('hex')}`);
+    await writeDurably(root, file, `${JSON.stringify({ format: FORMAT_VERSION, node_id: nodeId })}\n`);
+    return nodeId;
+  }
+  const { format, nodeId } = parseIdentity(file, text);
+  if (format !== FORMAT_VERSION) {
+    throw new EngramError('invalid_config', `${file} has format ${format}; this version of engram reads format ${FORMAT_VERSION}.`, {
+      hint: 'Start the version of engram that wrote this directory, or choose another --data-dir.',
+    });
+  }
+  if (configured !== undefined && configured !== nodeId) {
+    throw new EngramError('invalid_config', `node.id is ${configured}, but the data directory ${root} belongs to node ${nodeId}.`, {
+      hint: `Remove node.id (or --node-id) to go on as ${nodeId}, or choose another --data-dir for ${configured}.`,
+    });
+  }
+  return nodeId;
+}
+
+function parseIdentity(file: string, text: string): { format: unknown; nodeId: NodeId } {
+  try {
+    const { format, node_id: nodeId } = JSON.parse(text) as { format?: unknown; node_id?: string };
+    return { format, nodeId: parseNodeId(String(nodeId)) };
+  } catch (cause) {
+    throw new EngramError('store_damaged', `${file} is damaged: ${(cause as Error).message}`, {
+      hint: 'Restore the file from a backup; it holds {"format":1,"node_id":"…"} with the id this node had.',
+      cause,
+    });
+  }
+}
+
+/** Written beside, synced, renamed, and the rename synced: after a crash there is the whole file or none. */
+async function writeDurably(directory: string, file: string, text: string): Promise<void> {
+  const temporary = `${file}.new`;
+  const handle = await open(temporary, 'w', 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(temporary, file);
+  const parent = await open(directory, 'r');
+  try {
+    await parent.sync();
+  } finally {
+    await parent.close();
+  }
+}

@@ -1,0 +1,3 @@
+export * from './engine.js';
+export type { MemoryDraft } from './draft.js';
+export type { MissingPart, RecallAnswer, RecalledMemory, RecallRequest } from './gather-recall.js';

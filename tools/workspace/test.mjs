@@ -1,0 +1,53 @@
+/**
+ * `npm test`: everything that gates a change, in one command. Stops at nothing: every step runs, and the end says
+ * which failed. `npm test -- lint unit` runs only the steps named.
+ */
+import { spawnSync } from 'node:child_process';
+import { ensureInstalled, root } from './ensure-installed.mjs';
+
+ensureInstalled();
+
+const nx = ['npx', 'nx', 'run-many', '--parallel=2', '--output-style=static'];
+const source = ['node', '--conditions=@engram/source', '--import', 'tsx'];
+
+/** @type {readonly [name: string, what: string, command: readonly string[]][]} */
+const steps = [
+  ['sync', 'TypeScript project references are fresh', ['npx', 'nx', 'sync:check']],
+  ['lint', 'lint: style, layers, purity of cores', [...nx, '-t', 'lint']],
+  ['types', 'types, cores without Node’s', [...nx, '-t', 'typecheck']],
+  ['proto', 'contracts: lint, no breaking change, generated code is fresh', ['npm', 'run', '--silent', 'check', '-w', '@engram/rpc']],
+  ['unit', 'unit tests, laws, drivers on real files and sockets', ['npx', 'vitest', 'run']],
+  ['build', 'build of every package', [...nx, '-t', 'build']],
+  ['packages', 'packages: exports, types, packed and imported elsewhere', ['node', 'tools/workspace/check-packages.mjs']],
+  ['examples', 'every README example runs', ['node', 'tools/workspace/run-examples.mjs']],
+  ['start', 'npm start and the README’s three lines', ['node', 'tools/workspace/check-start.mjs']],
+  ['kill', 'kill -9 at random moments loses nothing', [...source, 'tools/durability/main.ts', '--kills', '100']],
+];
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !steps.some(([step]) => step === name));
+if (unknown.length > 0) {
+  console.error(`No such step: ${unknown.join(', ')}. Steps: ${steps.map(([name]) => name).join(' ')}.`);
+  process.exit(2);
+}
+
+const results = [];
+for (const [name, what, [command, ...args]] of steps) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  console.log(`\n── ${name}: ${what}`);
+  const began = Date.now();
+  const { status } = spawnSync(command, args, {
+    cwd: root,
+    stdio: 'inherit',
+    shell: process.platform === 'win32',
+    env: { ...process.env, CI: '1', NX_DAEMON: 'false', NX_TUI: 'false' },
+  });
+  results.push({ name, ok: status === 0, seconds: (Date.now() - began) / 1000 });
+}
+
+console.log('\n── summary');
+for (const { name, ok, seconds } of results) console.log(`${ok ? 'ok  ' : 'FAIL'}  ${name.padEnd(10)} ${seconds.toFixed(1)} s`);
+const failed = results.filter(({ ok }) => !ok);
+if (failed.length > 0) console.log(`Run one alone with: npm test -- ${failed.map(({ name }) => name).join(' ')}`);
+console.log(`${results.length - failed.length} passed, ${failed.length} failed`);
+process.exitCode = failed.length > 0 ? 1 : 0;
