@@ -16,6 +16,7 @@
 // The one idea: cores and what runs them.
 export { wake, type Core, type Wake } from './core.js';
 export { Driver, type Clock } from './driver.js';
+export { ManualClock } from './manual-clock.js';
 export { durationMsMax, instant, msBetween, parseDuration, plusMs, type Instant } from './time.js';
 export { Random } from './random.js';
 
