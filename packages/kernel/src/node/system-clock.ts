@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { performance } from 'node:perf_hooks';
 import { instant, msBetween, Random, type Clock, type Instant } from '../index.js';
 
 /** Node runs a timer with a longer delay at once; a wake further away is reached in several steps. */
