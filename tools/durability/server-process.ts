@@ -1,0 +1,98 @@
+/** A real engram server in a process of its own, started on loopback ports that are free. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { resolve } from 'node:path';
+import { request } from 'undici';
+
+const root = resolve(import.meta.dirname, '../..');
+const START_LIMIT_MS = 60_000;
+
+export interface ServerOptions {
+  readonly dataDirectory: string;
+  /** `build` runs what users install; `source` needs no build. @default the build when there is one */
+  readonly from?: 'build' | 'source';
+  readonly arguments?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+export interface ServerProcess {
+  readonly url: string;
+  readonly grpcAddress: string;
+  readonly pid: number;
+  /** Milliseconds from the spawn until it said it was ready. */
+  readonly startMs: number;
+  readonly output: () => string;
+  kill(signal: NodeJS.Signals): Promise<number | null>;
+}
+
+/** Starts a server and waits until it is ready. @throws Error with its output when it does not become so within 60 s. */
+export async function startServerProcess(options: ServerOptions): Promise<ServerProcess> {
+  const [httpPort, grpcPort] = await freePorts(2);
+  const built = resolve(root, 'apps/server/dist/main.js');
+  const from = options.from ?? (existsSync(built) ? 'build' : 'source');
+  const entry =
+    from === 'build'
+      ? [resolve(root, 'apps/server/bin/engram.js')]
+      : ['--conditions=@engram/source', '--import', 'tsx', resolve(root, 'apps/server/src/main.ts')];
+  const began = performance.now();
+  const child = spawn(
+    process.execPath,
+    [...entry, 'start', '--data-dir', options.dataDirectory, '--http-port', `${httpPort}`, '--grpc-port', `${grpcPort}`, ...(options.arguments ?? [])],
+    { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...options.environment } },
+  );
+  const output = keepTail(child);
+  const exited = new Promise<number | null>((settle) => child.once('exit', (code) => settle(code)));
+  const url = `http://127.0.0.1:${httpPort}`;
+  let gone = false;
+  void exited.then(() => (gone = true));
+  for (;;) {
+    if (gone) throw new Error(`the server ended before it was ready:\n${output()}`);
+    if (performance.now() - began > START_LIMIT_MS) {
+      child.kill('SIGKILL');
+      throw new Error(`the server was not ready within ${START_LIMIT_MS} ms:\n${output()}`);
+    }
+    const ready = await request(`${url}/readyz`).then(
+      async ({ statusCode, body }) => (await body.dump(), statusCode === 200),
+      () => false,
+    );
+    if (ready) break;
+    await new Promise((settle) => setTimeout(settle, 20));
+  }
+  return {
+    url,
+    grpcAddress: `127.0.0.1:${grpcPort}`,
+    pid: child.pid!,
+    startMs: performance.now() - began,
+    output,
+    kill(signal) {
+      child.kill(signal);
+      return exited;
+    },
+  };
+}
+
+/** The last 64 KiB of what a process printed. */
+function keepTail(child: ChildProcess): () => string {
+  let text = '';
+  const keep = (chunk: Buffer): void => {
+    text = (text + chunk.toString()).slice(-65_536);
+  };
+  child.stdout?.on('data', keep);
+  child.stderr?.on('data', keep);
+  return () => text;
+}
+
+/** Ports that were free a moment ago on 127.0.0.1. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer();
+      await new Promise<void>((settle, fail) => server.once('error', fail).listen(0, '127.0.0.1', settle));
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((settle) => server.close(settle))));
+  return ports;
+}
