@@ -66,7 +66,8 @@ export class HybridClock {
   constructor(options: HybridClockOptions = {}) {
     const { highWater = hlcZero, maxOffsetMs = 500 } = options;
     if (!Number.isFinite(maxOffsetMs) || maxOffsetMs < 0) {
-      throw new OptionsError('maxOffsetMs', `must be a number of milliseconds from 0 on, not ${maxOffsetMs}; 500 suits machines with NTP`);
+      const complaint = `must be a number of milliseconds from 0 on, not ${maxOffsetMs}; 500 suits machines with NTP`;
+      throw new OptionsError('maxOffsetMs', complaint);
     }
     this.#last = hlcFromBigInt(highWater);
     this.#maxOffsetMs = maxOffsetMs;

@@ -21,7 +21,11 @@ interface IdRule {
 }
 
 // No rule allows a slash, a leading dot or a NUL, so an id can stand in a path or a file name as it is.
-const nodeName = { rule: '1 to 64 characters of A-Z a-z 0-9 . _ - and does not start with a dot', lengthMax: 64, pattern: /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/ };
+const nodeName = {
+  rule: '1 to 64 characters of A-Z a-z 0-9 . _ - and does not start with a dot',
+  lengthMax: 64,
+  pattern: /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/,
+};
 const nodeRule: IdRule = { name: 'node id', ...nodeName };
 const clusterRule: IdRule = { name: 'cluster id', ...nodeName };
 const spaceRule: IdRule = { name: 'space id', rule: '3 to 64 characters of a-z 0-9 _ -', lengthMax: 64, pattern: /^[a-z0-9_-]{3,}$/ };

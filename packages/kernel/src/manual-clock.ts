@@ -7,7 +7,7 @@ interface Timer {
   readonly run: () => void;
 }
 
-/** Calls run within one `advance` before it is taken for a loop: a core that asks for a wake at an instant gone by, again and again. */
+/** Calls run within one `advance` before it is taken for a loop: a core asking again and again for an instant gone by. */
 const callsMax = 1_000_000;
 
 /**

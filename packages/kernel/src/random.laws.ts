@@ -42,7 +42,7 @@ describe('forks', () => {
     fc.assert(
       fc.property(fc.integer(), fc.string(), fc.array(action, { maxLength: 20 }), (seed, label, actions) => {
         const busy = Random.fromSeed(seed);
-        for (const step of actions) step === 'draw' ? busy.uint32() : busy.fork(step).uint32();
+        for (const step of actions) (step === 'draw' ? busy : busy.fork(step)).uint32();
         expect(busy.fork(label).bytes(16)).toEqual(Random.fromSeed(seed).fork(label).bytes(16));
       }),
       { numRuns: 500 },

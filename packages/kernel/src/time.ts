@@ -41,7 +41,8 @@ const durationPattern = /^(\d{1,13})(?:\.(\d{1,3}))?(ms|s|m|h|d)$/;
 export function parseDuration(text: string | number): number {
   const ms = typeof text === 'number' ? text : durationTextMs(text);
   if (Number.isInteger(ms) && ms >= 0 && ms <= durationMsMax) return ms;
-  throw new EngramError('invalid_argument', `a duration is a whole number of milliseconds up to 100 years, written like "250ms", "30s", "5m", "24h" or "7d"; got ${shown(text)}`, {
+  const rule = 'a duration is a whole number of milliseconds up to 100 years, written like "250ms", "30s", "5m", "24h" or "7d"';
+  throw new EngramError('invalid_argument', `${rule}; got ${shown(text)}`, {
     hint: 'Write a number followed by its unit: ms, s, m, h or d.',
   });
 }
