@@ -1,5 +1,4 @@
 /** What single keys cannot say: which values do not go together. */
-import { memoryLimits } from '@engram/memory/core';
 import { isLoopback, isUnspecified, formatAddress, type Address } from './address.js';
 import { singleNodeOnly } from './flags.js';
 import type { Config } from './schema.js';
@@ -123,8 +122,8 @@ export function isInert(path: string): boolean {
   return (path.startsWith('cluster.') && path !== 'cluster.enabled') || path.startsWith('consolidation.') || path === 'network.connection_pool_size';
 }
 
-/** The longest content of a memory; a promise of the interface, not a setting. */
-const contentBytesMax = memoryLimits.contentBytesMax;
+/** The longest content of a memory: a promise of the interface, not a setting. Written out so that reading a configuration does not load the engine. */
+const contentBytesMax = 1_048_576;
 
 /** More than the header of a segment takes. */
 const segmentHeaderBytesMax = 4_096;

@@ -12,6 +12,7 @@ export const otherVariables: Readonly<Record<string, string>> = {
   ENGRAM_LOCOMO_DIR: 'Where the conversations for the recall benchmark are.',
 };
 
+const prefix = 'ENGRAM_';
 const pathOfVariable = new Map([...keys.values()].map((key) => [key.variable, key.path]));
 const aliasOfVariable = new Map([...aliases.values()].map((alias) => [variableOf(alias.path), alias]));
 
@@ -25,7 +26,7 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
   const problems: Problem[] = [];
   const spelledAs = new Map<string, string>();
   for (const [variable, written] of Object.entries(env)) {
-    if (!variable.startsWith('ENGRAM_') || written === undefined || written === '' || Object.hasOwn(otherVariables, variable)) continue;
+    if (!variable.startsWith(prefix) || written === undefined || written === '' || Object.hasOwn(otherVariables, variable)) continue;
     const alias = aliasOfVariable.get(variable);
     const path = pathOfVariable.get(variable) ?? alias?.of;
     if (path === undefined) {
@@ -46,7 +47,7 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
 }
 
 function unknownVariable(variable: string, written: string): Problem {
-  const meant = nearest(variable, [...pathOfVariable.keys(), ...Object.keys(otherVariables)]);
+  const meant = variableMeant(variable);
   const secret = isSecret(variable, meant === undefined ? undefined : pathOfVariable.get(meant));
   return {
     key: variable,
@@ -55,6 +56,15 @@ function unknownVariable(variable: string, written: string): Problem {
     reason: 'is not the variable of any key',
     suggestion: meant === undefined ? 'Remove it; docs/configuration.md lists every variable.' : `Did you mean ${meant}?`,
   };
+}
+
+/** What all variables begin with says nothing about which one was meant, so it is left out of the comparison. */
+function variableMeant(variable: string): string | undefined {
+  const names = [...pathOfVariable.keys(), ...aliasOfVariable.keys(), ...Object.keys(otherVariables)];
+  const found = nearest(variable.slice(prefix.length), names.map((name) => name.slice(prefix.length)));
+  if (found === undefined) return undefined;
+  const alias = aliasOfVariable.get(prefix + found);
+  return alias === undefined ? prefix + found : variableOf(alias.of);
 }
 
 /**

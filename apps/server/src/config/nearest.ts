@@ -1,21 +1,22 @@
 /**
  * The candidate a person most likely meant, or undefined when nothing is near.
- * Near is: at most a third of the letters wrong, or the same last word under another table (`data_dir` for `node.data_dir`).
+ * Near is: at most a third of the letters wrong, or the same last word under one other table (`data_dir` for `node.data_dir`).
  */
 export function nearest(written: string, candidates: Iterable<string>): string | undefined {
   const bound = Math.max(1, Math.floor(written.length / 3));
   const lastWord = written.slice(Math.max(written.lastIndexOf('.'), written.lastIndexOf(' ')) + 1);
   let best: string | undefined;
   let bestDistance = Infinity;
-  let sameWord: string | undefined;
+  const sameWord: string[] = [];
   for (const candidate of candidates) {
     const distance = editDistance(written, candidate, bound);
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
-    if (candidate.endsWith(`.${lastWord}`) || candidate.endsWith(`_${lastWord}`)) sameWord ??= candidate;
+    if (candidate.endsWith(`.${lastWord}`) || candidate.endsWith(`_${lastWord}`)) sameWord.push(candidate);
   }
   // A slip of one or two letters is likelier than a key in the wrong table; a distant resemblance is not.
   if (bestDistance <= 2) return best;
-  return sameWord ?? (bestDistance <= bound ? best : undefined);
+  if (sameWord.length === 1) return sameWord[0];
+  return bestDistance <= bound ? best : undefined;
 }
 
 /**

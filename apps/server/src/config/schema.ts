@@ -27,7 +27,7 @@ const server = z.object({
 
 const log = z.object({
   level: choice({ default: 'info', of: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], description: 'The least severe message that is written.' }),
-  format: choice({ default: 'auto', of: ['auto', 'json', 'pretty'], description: '`json` writes one object per line, `pretty` is for eyes; `auto` is pretty on a terminal and JSON elsewhere.' }),
+  format: choice({ default: 'auto', of: ['auto', 'json', 'pretty'], description: 'How it is written: `json` is one object per line, `pretty` is for eyes; `auto` is pretty on a terminal and JSON elsewhere.' }),
 });
 
 const wal = z.object({
@@ -64,7 +64,7 @@ const consolidation = z.object({
 
 const network = z.object({
   max_message_size: size({ default: '4MiB', min: '64KiB', max: '256MiB', description: 'The largest gRPC message that is sent or accepted.' }),
-  connection_pool_size: wholeNumber({ default: 4, min: 1, max: 256, description: 'gRPC connections kept open to each other node.' }),
+  connection_pool_size: wholeNumber({ default: 4, min: 1, max: 256, description: 'How many gRPC connections are kept open to each other node.' }),
 });
 
 const discovery = z.object({
