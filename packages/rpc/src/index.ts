@@ -1,0 +1,70 @@
+/**
+ * @engram/rpc: the engram.v1 gRPC contracts, what joins them to a server, and a small client.
+ *
+ * @example
+ * ```ts
+ * const client = createMemoryClient({ address: '127.0.0.1:50051' });
+ * const { memory } = await client.store({ draft: { content: 'Ada likes tea.' } });
+ * const { memories } = await client.recall({ cue: { text: 'What does Ada drink?' } });
+ * client.close();
+ * ```
+ *
+ * @packageDocumentation
+ */
+
+// A client.
+export { createMemoryClient, type MemoryClient, type MemoryClientOptions, type UnaryCallOptions } from './memory-client.js';
+export type { DraftBatch, StoreStreamOptions } from './store-stream.js';
+
+// The contracts.
+export {
+  ForgetRequest,
+  ForgetResponse,
+  GetRequest,
+  GetResponse,
+  ListRequest,
+  ListResponse,
+  MemoryDefinition,
+  RecallRequest,
+  RecallResponse,
+  StoredItem,
+  StoreRequest,
+  StoreResponse,
+  StoreResult,
+  StoreStreamRequest,
+  StoreStreamResponse,
+  type DeepPartial,
+} from './gen/engram/v1/memory.js';
+export { ErrorDetail } from './gen/engram/v1/error.js';
+export {
+  AckLevel,
+  Cue,
+  Durability,
+  MemoryDraft,
+  MissingPartition,
+  RecalledMemory,
+  ScoreParts,
+  StoredMemory,
+  StoreOutcome,
+} from './gen/engram/v1/types.js';
+export { Timestamp } from './gen/google/protobuf/timestamp.js';
+export { msFromTimestamp, timestampFromMs } from './timestamp.js';
+export { jsonDepthMax, type JsonObject, type JsonValue } from './json-struct.js';
+
+// A server.
+export {
+  toGrpcService,
+  type FinishedCall,
+  type GrpcService,
+  type GrpcServiceOptions,
+  type Handlers,
+  type StreamHandler,
+  type UnaryHandler,
+} from './grpc-service.js';
+export type { CallContext } from './call-context.js';
+export { defaultMessageBytesMax } from './codec.js';
+export type { MessageCodec, MethodDefinition, ServiceContract } from './definition.js';
+
+// How errors travel.
+export { codeOfStatus, errorStatus, type WireStatus } from './error-status.js';
+export { detailToError, errorDetailKey, errorToDetail, errorToStatus, statusToError, type FailureContext } from './error-detail.js';
