@@ -1,30 +1,40 @@
-import { assert, EngramError, type MemoryId } from '@engram/kernel';
+import type { MemoryId } from '@engram/kernel';
 import type { Cue, RecallOptions, RecallResult } from './cue.js';
 import type { Memory } from './memory.js';
-import type { RecallTuning } from './options.js';
+import { MemoryTable } from './memory-table.js';
+import { resolveRecallTuning, type RecallTuning, type ResolvedRecallTuning } from './options.js';
+import { recall } from './recall.js';
 
 /**
  * Everything needed to recall from one space, in memory. What a recall answers depends only on the set of memories it
  * holds: not on the order they came in, on what came and went in between, or on restarts.
  */
 export class SpaceIndex {
-  readonly #memories = new Map<MemoryId, Memory>();
+  readonly #table = new MemoryTable();
+  readonly #tuning: ResolvedRecallTuning;
 
-  constructor(_tuning: RecallTuning = {}) {}
+  /** Throws OptionsError for a tuning out of range. */
+  constructor(tuning: RecallTuning = {}) {
+    this.#tuning = resolveRecallTuning(tuning);
+  }
 
   /** How many memories are held. */
   get size(): number {
-    return this.#memories.size;
+    return this.#table.size;
   }
 
   /** The dimension of the vectors held; undefined while no memory held has one. */
   get dimension(): number | undefined {
-    for (const memory of this.#memories.values()) if (memory.embedding) return memory.embedding.length;
-    return undefined;
+    return this.#table.vectors.dimension;
+  }
+
+  /** Roughly what the index takes beside ids and distinct words, in bytes. */
+  get bytes(): number {
+    return this.#table.bytes;
   }
 
   has(id: MemoryId): boolean {
-    return this.#memories.has(id);
+    return this.#table.has(id);
   }
 
   /**
@@ -32,31 +42,28 @@ export class SpaceIndex {
    * asks before it logs, so a logged memory can always be added.
    */
   checkDimension(embedding: Float32Array | undefined): void {
-    if (embedding !== undefined && this.dimension !== undefined && this.dimension !== embedding.length) {
-      throw new EngramError('embedding_dimension_mismatch', `embedding has ${embedding.length} dimensions; this space holds vectors of ${this.dimension}`);
-    }
+    if (embedding !== undefined) this.#table.vectors.checkDimension(embedding);
   }
 
   /**
    * Takes in a memory that passed `checkMemory` and whose id is not held. Keeps no reference to it.
-   * Throws `embedding_dimension_mismatch` and leaves the index unchanged.
+   * Throws EngramError `embedding_dimension_mismatch`, or `capacity_exhausted` past 2^24 memories, and leaves the index
+   * unchanged.
    */
   add(memory: Memory): void {
-    assert(!this.has(memory.id), 'a memory is added to an index once', { id: memory.id });
-    this.checkDimension(memory.embedding);
-    this.#memories.set(memory.id, memory);
+    this.#table.add(memory);
   }
 
   /** Forgets a memory; false when it was not held. */
   remove(id: MemoryId): boolean {
-    return this.#memories.delete(id);
+    return this.#table.remove(id);
   }
 
   /**
    * Throws EngramError `invalid_argument` for a cue or options that break their rules, `embedding_dimension_mismatch`
    * for a vector of another dimension.
    */
-  recall(_cue: Cue, _options: RecallOptions): RecallResult {
-    return { hits: [], confidence: 0 };
+  recall(cue: Cue, options: RecallOptions): RecallResult {
+    return recall(this.#table, this.#tuning, cue, options);
   }
 }

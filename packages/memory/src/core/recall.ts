@@ -1,0 +1,169 @@
+import { spread, type Seed } from './activation.js';
+import { isQuestion } from './analysis.js';
+import { matchText } from './bm25.js';
+import { hitConfidence, resultConfidence } from './confidence.js';
+import { checkCue, checkRecallOptions, type Cue, type RecallHit, type RecallOptions, type RecallResult, type ScoreParts } from './cue.js';
+import { matchDates } from './date-match.js';
+import { Evidence } from './evidence.js';
+import { eachHolder, filterOf, rarestTag, type Filter } from './filters.js';
+import type { MemoryTable } from './memory-table.js';
+import type { ResolvedRecallTuning } from './options.js';
+import { Best, type RanksBefore } from './ranking.js';
+import { recencyOf } from './recency.js';
+import { matchVector } from './vector-match.js';
+
+/**
+ * Recall: match the cue, let the best matches activate what is near them, weigh it all into one score, keep the best.
+ *
+ *   direct     = lexical                                          a cue of text
+ *              | vector                                           a cue of an embedding
+ *              | (1 − vectorShare) · lexical + vectorShare · vector   a cue of both
+ *   evidence   = direct + neighbourWeight · neighbours + associationWeight · associations + timeWeight · time
+ *   score      = share · evidence / (evidence + halfScore)        share = questionShare for a question asked of a question, else 1
+ *   confidence = stored confidence · score
+ *
+ * where lexical, vector, associations and time lie in [0,1], and so do score and confidence. The score grows with every
+ * part, and each part's share of it is its share of the evidence: those are the parts `explain` returns.
+ */
+export function recall(table: MemoryTable, tuning: ResolvedRecallTuning, cue: Cue, options: RecallOptions): RecallResult {
+  checkCue(cue);
+  checkRecallOptions(options);
+  if (cue.embedding !== undefined) table.vectors.checkDimension(cue.embedding);
+
+  const admits = filterOf(table, cue);
+  if (cue.text === undefined && cue.embedding === undefined) return recallLatest(table, cue, admits, options);
+
+  try {
+    evidence.begin(table, admits);
+    if (cue.text !== undefined) matchText(table, tuning, cue.text, evidence);
+    if (cue.embedding !== undefined) matchVector(table, cue.embedding, evidence);
+    const weights = weightsOf(tuning, cue);
+    spread(table, tuning, strongest(table, weights, tuning.seedsMax), evidence);
+    if (cue.text !== undefined) matchDates(table, tuning, cue.text, evidence);
+    return bestOf(table, weights, options);
+  } finally {
+    evidence.clear();
+  }
+}
+
+/** Columns over ordinals, shared by all recalls: they run to their end one after the other. */
+const evidence = new Evidence();
+
+interface Weights {
+  readonly lexical: number;
+  readonly vector: number;
+  readonly neighbours: number;
+  readonly associations: number;
+  readonly time: number;
+  /** What a memory that only asks keeps. */
+  readonly question: number;
+  readonly halfScore: number;
+}
+
+function weightsOf(tuning: ResolvedRecallTuning, cue: Cue): Weights {
+  const vector = cue.embedding === undefined ? 0 : cue.text === undefined ? 1 : tuning.vectorShare;
+  return {
+    lexical: 1 - vector,
+    vector,
+    neighbours: tuning.neighbourWeight,
+    associations: tuning.associationWeight,
+    time: tuning.timeWeight,
+    question: cue.text !== undefined && isQuestion(cue.text) ? tuning.questionShare : 1,
+    halfScore: tuning.halfScore,
+  };
+}
+
+/** The best direct matches, best first: what activation spreads from. */
+function strongest(table: MemoryTable, weights: Weights, seedsMax: number): Seed[] {
+  const strength = evidence.score;
+  const best = new Best(seedsMax, (a, b) => strength[a]! > strength[b]! || (strength[a] === strength[b] && table.id(a) < table.id(b)));
+  evidence.eachCandidate((ordinal) => {
+    strength[ordinal] = weights.lexical * evidence.lexical[ordinal]! + weights.vector * evidence.vector[ordinal]!;
+    if (strength[ordinal]! > 0) best.offer(ordinal);
+  });
+  return best.inOrder().map((ordinal) => ({ ordinal, strength: strength[ordinal]! }));
+}
+
+/** Scores every candidate and keeps the best that are sure enough. */
+function bestOf(table: MemoryTable, weights: Weights, { limit, minConfidence = 0, explain = false }: RecallOptions): RecallResult {
+  const { score } = evidence;
+  const confidence = (ordinal: number): number => hitConfidence(table.confidence(ordinal), score[ordinal]!);
+  const best = new Best(limit, totalOrder(table, (ordinal) => score[ordinal]!, confidence));
+  evidence.eachCandidate((ordinal) => {
+    score[ordinal] = sumOf(partsOf(table, weights, ordinal));
+    if (score[ordinal]! > 0 && confidence(ordinal) >= minConfidence) best.offer(ordinal);
+  });
+  return resultOf(best.inOrder().map((ordinal): RecallHit => ({
+    id: table.id(ordinal),
+    score: score[ordinal]!,
+    confidence: confidence(ordinal),
+    ...(explain && { parts: partsOf(table, weights, ordinal) }),
+  })));
+}
+
+function partsOf(table: MemoryTable, weights: Weights, ordinal: number): ScoreParts {
+  const lexical = weights.lexical * evidence.lexical[ordinal]!;
+  const vector = weights.vector * evidence.vector[ordinal]!;
+  const neighbours = weights.neighbours * evidence.neighbours[ordinal]!;
+  const associations = weights.associations * evidence.associations[ordinal]!;
+  const time = weights.time * evidence.time[ordinal]!;
+  const total = lexical + vector + neighbours + associations + time;
+  const scale = (table.asks(ordinal) ? weights.question : 1) / (total + weights.halfScore);
+  return {
+    lexical: lexical * scale,
+    vector: vector * scale,
+    neighbours: neighbours * scale,
+    associations: associations * scale,
+    time: time * scale,
+    recency: 0,
+  };
+}
+
+/** In this order, so that whoever adds up the parts of an explanation gets the score to the last bit. */
+function sumOf(parts: ScoreParts): number {
+  return parts.lexical + parts.vector + parts.neighbours + parts.associations + parts.time + parts.recency;
+}
+
+/** A cue that only filters: the latest memories that pass, each matching fully. */
+function recallLatest(table: MemoryTable, cue: Cue, admits: Filter, options: RecallOptions): RecallResult {
+  const { limit, minConfidence = 0, explain = false } = options;
+  const score = (ordinal: number): number => recencyOf(table.whenMs(ordinal));
+  const confidence = (ordinal: number): number => hitConfidence(table.confidence(ordinal), 1);
+  const best = new Best(limit, totalOrder(table, score, confidence));
+  const offer = (ordinal: number): void => {
+    if (admits(ordinal) && confidence(ordinal) >= minConfidence) best.offer(ordinal);
+  };
+
+  const tag = rarestTag(table, cue.tags ?? []);
+  if (tag !== undefined) eachHolder(table, tag, offer);
+  else {
+    const { beforeMs = Infinity, afterMs = -Infinity } = cue;
+    const { timeline } = table;
+    for (const ordinal of timeline.backwardFrom(timeline.firstWhere((o) => table.whenMs(o) >= beforeMs))) {
+      const worst = best.worstOfFull;
+      if (table.whenMs(ordinal) < afterMs || (worst !== undefined && score(ordinal) < score(worst))) break;
+      offer(ordinal);
+    }
+  }
+  return resultOf(best.inOrder().map((ordinal): RecallHit => ({
+    id: table.id(ordinal),
+    score: score(ordinal),
+    confidence: confidence(ordinal),
+    ...(explain && { parts: { lexical: 0, vector: 0, neighbours: 0, associations: 0, time: 0, recency: score(ordinal) } }),
+  })));
+}
+
+/** Score descending, confidence descending, id ascending. */
+function totalOrder(table: MemoryTable, score: (ordinal: number) => number, confidence: (ordinal: number) => number): RanksBefore {
+  return (a, b) => {
+    const byScore = score(b) - score(a);
+    if (byScore !== 0) return byScore < 0;
+    const byConfidence = confidence(b) - confidence(a);
+    if (byConfidence !== 0) return byConfidence < 0;
+    return table.id(a) < table.id(b);
+  };
+}
+
+function resultOf(hits: readonly RecallHit[]): RecallResult {
+  return { hits, confidence: resultConfidence(hits) };
+}

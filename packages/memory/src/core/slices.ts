@@ -1,0 +1,74 @@
+import { assert } from '@engram/kernel';
+
+const pageBits = 16;
+const pageWords = 1 << pageBits;
+const pageMask = pageWords - 1;
+
+/** Slices come in sizes 2^1 to 2^14 words; the class is the exponent. */
+export const sliceClassMax = 14;
+
+/**
+ * A heap of 32-bit words handed out in slices of two-power sizes, never moved once handed out. Freed slices are kept per
+ * size and reused first. Growing adds a page of 256 KiB, so no single addition ever copies the whole heap.
+ * An address is `page << 16 | offset`; 0 is no address.
+ */
+export class Slices {
+  readonly pages: Uint32Array[] = [new Uint32Array(pageWords)];
+  /** First free slice of each class; a free slice's first word is the address of the next. */
+  readonly #free = new Uint32Array(sliceClassMax + 1);
+  /** Next unused word of the last page. Starts past 0, which is no address. */
+  #next = 2;
+
+  /** A slice of `2 ** sliceClass` words with unspecified content. */
+  allocate(sliceClass: number): number {
+    assert(sliceClass >= 1 && sliceClass <= sliceClassMax, 'a slice class is from 1 to 14', { sliceClass });
+    const reused = this.#free[sliceClass]!;
+    if (reused !== 0) {
+      this.#free[sliceClass] = this.pageOf(reused)[offsetOf(reused)]!;
+      return reused;
+    }
+    const words = 2 ** sliceClass;
+    if (this.#next + words > pageWords) this.#turnPage();
+    const address = (this.pages.length - 1) * pageWords + this.#next;
+    this.#next += words;
+    return address;
+  }
+
+  free(address: number, sliceClass: number): void {
+    this.pageOf(address)[offsetOf(address)] = this.#free[sliceClass]!;
+    this.#free[sliceClass] = address;
+  }
+
+  pageOf(address: number): Uint32Array {
+    return this.pages[address >>> pageBits]!;
+  }
+
+  get bytes(): number {
+    return this.pages.length * pageWords * 4;
+  }
+
+  /** What is left of the page becomes free slices, largest first, before a new page is begun. */
+  #turnPage(): void {
+    const base = (this.pages.length - 1) * pageWords;
+    for (let sliceClass = sliceClassMax; sliceClass >= 1; sliceClass--) {
+      while (this.#next + 2 ** sliceClass <= pageWords) {
+        this.free(base + this.#next, sliceClass);
+        this.#next += 2 ** sliceClass;
+      }
+    }
+    assert(this.pages.length < 65_536, 'a space index addresses at most 16 GiB of postings');
+    this.pages.push(new Uint32Array(pageWords));
+    this.#next = 0;
+  }
+}
+
+export function offsetOf(address: number): number {
+  return address & pageMask;
+}
+
+/** The smallest class whose slice holds this many words. */
+export function sliceClassFor(words: number): number {
+  let sliceClass = 1;
+  while (2 ** sliceClass < words) sliceClass++;
+  return sliceClass;
+}
