@@ -14,6 +14,6 @@ export function library(entry) {
     clean: true,
     sourcemap: true,
     // TypeScript 6 refuses the `baseUrl` that the declaration build sets unless told to let it pass (TS5101).
-    dts: { compilerOptions: { composite: false, ignoreDeprecations: '6.0', customConditions: null } },
+    dts: { compilerOptions: { composite: false, ignoreDeprecations: '6.0', customConditions: null, types: ['node'] } },
   };
 }

@@ -22,23 +22,29 @@ import {
   type SpaceId,
 } from '@engram/kernel';
 import {
+  ackLevels,
   decodeOperation,
   encodeOperation,
   openMemoryStore,
+  type Backlog,
   type Memory,
+  type IdempotencyRecord,
+  type LoggedOperation,
   type MemoryStore,
+  type MemoryStoreOptions,
   type Operation,
   type SpacePolicy,
   type SpaceSummary,
+  type StoreStatus,
 } from '@engram/memory';
 import { DEFAULT_PARTITIONS, partitionOf } from '@engram/placement';
-import { openWriteAheadLog, type LogEntry, type Lsn, type WriteAheadLog } from '@engram/replication';
+import { openWriteAheadLog, type LogEntry, type Lsn, type WalOptions, type WriteAheadLog } from '@engram/replication';
 import { openDataDirectory, type DataDirectory } from './data-directory.js';
 import { completeDraft, fingerprintOf, sameMemory, type MemoryDraft } from './draft.js';
 import { gatherRecall, type RecallAnswer, type RecallRequest } from './gather-recall.js';
 import { PartitionSequences } from './partition-sequences.js';
 
-export const ackLevels = ['local', 'replica', 'quorum', 'all'] as const;
+export { ackLevels };
 export type AckLevel = (typeof ackLevels)[number];
 
 /** What an answer says about how safe a write is. A single node has one copy and only the level `local`. */
@@ -77,8 +83,8 @@ export interface EngineOptions {
   readonly version: string;
   readonly random: Random;
   readonly wallClockMs: () => number;
-  readonly wal?: Partial<Omit<Parameters<typeof openWriteAheadLog>[0], 'directory'>>;
-  readonly memory?: Partial<Omit<Parameters<typeof openMemoryStore>[0], 'directory'>>;
+  readonly wal?: Omit<WalOptions, 'directory'>;
+  readonly memory?: Omit<MemoryStoreOptions, 'directory'>;
   /** How often the store is flushed so that the log can be cut. @default 5000 */
   readonly checkpointEveryMs?: number;
   readonly log?: EngineLog;
@@ -101,7 +107,12 @@ export interface EngineStatus {
   readonly memories: number;
   readonly spaces: number;
   readonly log: ReturnType<WriteAheadLog['status']>;
-  readonly store: ReturnType<MemoryStore['status']>;
+  readonly store: StoreStatus & {
+    /** Bytes of the memories as encoded. */
+    readonly bytes: number;
+    /** Applied and readable, but not yet committed; the log has it. */
+    readonly backlog: Backlog;
+  };
   readonly appliedLsn: number;
   readonly durableAppliedLsn: number;
 }
@@ -111,8 +122,6 @@ export interface EngineHealth {
   readonly reasons: readonly string[];
 }
 
-/** The space everybody has: it exists before anything is stored in it. */
-const DEFAULT_SPACE = 'default' as SpaceId;
 /** Single-node writes all carry the first epoch; promotion in a cluster opens later ones. */
 const FIRST_EPOCH = 1;
 const IDEMPOTENCY_MS = 24 * 60 * 60 * 1000;
@@ -180,7 +189,7 @@ async function replay(log: WriteAheadLog, store: MemoryStore, logger: EngineLog 
       { hint: 'The log directory was removed or replaced. Put it back, or restore the whole data directory from a backup.' },
     );
   }
-  let batch: Parameters<MemoryStore['apply']>[0][number][] = [];
+  let batch: LoggedOperation[] = [];
   let entries = 0;
   for await (const { lsn, entry } of log.read((applied + 1) as typeof firstLsn)) {
     batch.push(appliedEntry(lsn, entry, decodeOperation(entry.payload)));
@@ -189,14 +198,14 @@ async function replay(log: WriteAheadLog, store: MemoryStore, logger: EngineLog 
       store.apply(batch);
       batch = [];
       // Replay can be far faster than the disk: wait for it rather than hold everything in memory.
-      if (store.status().saturated) await store.flush();
+      if (store.backlog().saturated) await store.flush();
     }
   }
   if (batch.length > 0) store.apply(batch);
   if (entries > 0) logger?.info({ entries }, 'applied the log entries that the store had not seen');
 }
 
-function appliedEntry(lsn: number, entry: LogEntry, operation: Operation): Parameters<MemoryStore['apply']>[0][number] {
+function appliedEntry(lsn: number, entry: LogEntry, operation: Operation): LoggedOperation {
   return { lsn, hlc: entry.hlc, partition: entry.partition, epoch: entry.epoch, seq: entry.seq, operation };
 }
 
@@ -358,8 +367,9 @@ export class Engine {
   /** @throws EngramError `space_not_found`. */
   space(space: SpaceId): SpaceSummary {
     this.#checkReadable();
-    this.#checkSpace(space);
-    return this.#store.space(space) ?? { space, memories: 0, forgotten: 0, bytes: 0, policy: {} };
+    const summary = this.#store.space(space);
+    if (!summary) throw spaceNotFound(space);
+    return summary;
   }
 
   /** Sets a space's policy, making the space when it is new. @throws EngramError what a write can meet (see `store`). */
@@ -379,9 +389,10 @@ export class Engine {
     const reasons: string[] = [];
     if (this.#failure) reasons.push(this.#failure);
     if (log.state === 'failed') reasons.push(`the write-ahead log failed: ${log.reason ?? 'unknown reason'}; restart the node once the disk is sound`);
+    if (store.state === 'failed') reasons.push(`the store failed: ${store.reason}; acknowledged writes are safe in the log, restart the node once the disk is sound`);
     if (reasons.length > 0) return { status: 'failed', reasons };
     if (log.state === 'full') reasons.push(`the disk is full: ${log.reason ?? 'no space left'}; writes resume when space returns`);
-    if (store.state === 'stalled') reasons.push(`the store cannot commit: ${store.reason ?? 'unknown reason'}; acknowledged writes stay safe in the log`);
+    if (store.state === 'stalled') reasons.push(`the store cannot commit: ${store.reason}; acknowledged writes stay safe in the log`);
     return { status: reasons.length > 0 ? 'degraded' : 'healthy', reasons };
   }
 
@@ -404,7 +415,11 @@ export class Engine {
       memories: summaries.reduce((sum, { memories }) => sum + memories, 0),
       spaces: summaries.length,
       log: this.#log.status(),
-      store: this.#store.status(),
+      store: {
+        ...this.#store.status(),
+        bytes: summaries.reduce((sum, { bytes }) => sum + bytes, 0),
+        backlog: this.#store.backlog(),
+      },
       appliedLsn: this.#store.applied.lsn,
       durableAppliedLsn: this.#store.durableApplied,
     };
@@ -472,14 +487,11 @@ export class Engine {
       }
     }
     claims.push(idClaim(memory.space, memory.id));
-    if (memory.embedding) {
-      const claim = vectorClaim(memory.space);
-      const known = this.#store.space(memory.space)?.dimension;
+    if (memory.embedding && this.#store.space(memory.space)?.dimension === undefined) {
       // The first vector fixes the dimension, so a second one waits until it is known which that is.
-      const pending = known === undefined ? this.#inFlight.get(claim) : undefined;
+      const pending = this.#inFlight.get(vectorClaim(memory.space));
       if (pending) return { kind: 'wait', until: pending };
-      if (known === undefined) claims.push(claim);
-      else if (known !== memory.embedding.length) throw dimensionMismatch(memory.space, known, memory.embedding.length);
+      claims.push(vectorClaim(memory.space));
     }
     const operation: Operation = idempotency ? { kind: 'store', memory, idempotency } : { kind: 'store', memory };
     this.#store.admit(operation);
@@ -487,10 +499,11 @@ export class Engine {
   }
 
   /** A key that was used before: the same draft gets the same answer, another draft is refused. */
-  #answerAgain(draft: MemoryDraft, fingerprint: string, earlier: NonNullable<ReturnType<MemoryStore['idempotent']>>): Prepared {
-    if (earlier.fingerprint !== fingerprint) throw idempotencyConflict();
-    const found = this.#store.lookup(draft.space, earlier.id);
-    if (found.kind !== 'memory') throw idForgotten(draft.space, earlier.id);
+  #answerAgain(draft: MemoryDraft, fingerprint: string, earlier: IdempotencyRecord): Prepared {
+    const [result] = earlier.results;
+    if (earlier.fingerprint !== fingerprint || !result) throw idempotencyConflict();
+    const found = this.#store.lookup(draft.space, result.id);
+    if (found.kind !== 'memory') throw idForgotten(draft.space, result.id);
     return { kind: 'settled', memory: found.memory };
   }
 
@@ -553,17 +566,13 @@ export class Engine {
     if (this.#failure) {
       throw new EngramError('log_failed', `This node takes no more writes: ${this.#failure}.`, { hint: 'Restart the node; reads are still served.' });
     }
-    if (this.#store.status().saturated) {
+    if (this.#store.backlog().saturated) {
       throw new EngramError('overloaded', 'The store is behind the log by as much as it may be.', { hint: 'Try again in a moment.' });
     }
   }
 
   #checkSpace(space: SpaceId): void {
-    if (space === DEFAULT_SPACE || this.#store.space(space)) return;
-    throw new EngramError('space_not_found', `There is no memory space ${space} here.`, {
-      hint: 'A space comes into being with the first memory stored in it. GET /api/v1/spaces lists those that exist.',
-      details: { space },
-    });
+    if (!this.#store.space(space)) throw spaceNotFound(space);
   }
 }
 
@@ -608,6 +617,13 @@ function shuttingDown(): EngramError {
   return new EngramError('shutting_down', 'This node is shutting down.', { hint: 'Try again when it is back.' });
 }
 
+function spaceNotFound(space: SpaceId): EngramError {
+  return new EngramError('space_not_found', `There is no memory space ${space} here.`, {
+    hint: 'A space comes into being with the first memory stored in it. GET /api/v1/spaces lists those that exist.',
+    details: { space },
+  });
+}
+
 function memoryNotFound(space: SpaceId, id: MemoryId): EngramError {
   return new EngramError('memory_not_found', `There is no memory ${id} in space ${space}.`, {
     hint: 'Check the id and the space; a memory that was forgotten does not come back.',
@@ -632,12 +648,5 @@ function idConflict(space: SpaceId, id: MemoryId): EngramError {
 function idempotencyConflict(): EngramError {
   return new EngramError('idempotency_conflict', 'This Idempotency-Key was used for another memory within the last 24 hours.', {
     hint: 'Repeat a request with its own key and unchanged body, and use a new key for each new memory.',
-  });
-}
-
-function dimensionMismatch(space: SpaceId, known: number, given: number): EngramError {
-  return new EngramError('embedding_dimension_mismatch', `The embedding has ${given} dimensions; those of space ${space} have ${known}.`, {
-    hint: 'Use the model that made the other embeddings of this space, or store into another space.',
-    details: { space, expected: known, got: given },
   });
 }

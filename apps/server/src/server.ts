@@ -1,0 +1,188 @@
+/**
+ * The composition root: a configuration becomes a running node. Everything is made here, in the order it needs, and
+ * stopped in the opposite one.
+ */
+import { EngramError } from '@engram/kernel';
+import { systemRandom, wallClockMs } from '@engram/kernel/node';
+import type { Logger } from 'pino';
+import { formatAddress, type Address, type Config, type LoadedConfig } from './config/index.js';
+import { openEngine, type Engine, type EngineOptions } from './engine/index.js';
+import { startGrpcServer, type GrpcServer } from './grpc/grpc-server.js';
+import type { HttpServer } from './http/context.js';
+import type { HttpLimits } from './http/limits.js';
+import { createHttpServer } from './http/server.js';
+import { ServerMetrics } from './metrics/index.js';
+import { version } from './version.js';
+
+export interface RunningServer {
+  readonly version: string;
+  readonly nodeId: string;
+  readonly dataDirectory: string;
+  /** `host:port`, with the port that was really taken. */
+  readonly httpAddress: string;
+  readonly grpcAddress: string;
+  /** Stops taking requests, finishes those under way, makes the store durable. At most `server.shutdown_timeout_ms`. */
+  close(reason: string): Promise<void>;
+  /** Settles once the server is down, whoever asked for it. */
+  readonly closed: Promise<void>;
+}
+
+/**
+ * Starts a node. When it fails, what had been started is stopped again and the ports are free.
+ *
+ * @throws EngramError `data_directory_locked`, `log_damaged`, `store_damaged`, `invalid_config`, `address_in_use`.
+ */
+export async function startServer({ config }: Pick<LoadedConfig, 'config'>, log: Logger): Promise<RunningServer> {
+  const metrics = new ServerMetrics(version);
+  const engine = await openEngine(engineOptions(config, metrics, log));
+  let http: HttpServer | undefined;
+  try {
+    let requestShutdown: () => void = () => undefined;
+    http = createHttpServer({ engine, log, metrics, limits: httpLimits(config), onShutdownRequested: () => requestShutdown() });
+    const httpAddress = await listenHttp(http, config.server.http_bind);
+    const grpc = await startGrpcServer({
+      bind: formatAddress(config.server.grpc_bind),
+      engine,
+      log,
+      metrics,
+      limits: { maxMessageBytes: config.network.max_message_size },
+    });
+    log.info({ node: engine.nodeId, http: httpAddress, grpc: grpc.address, data: engine.dataDirectory, version }, 'the node is ready');
+
+    const running = new Running(engine, http, grpc, log, config.server.shutdown_timeout_ms, httpAddress);
+    requestShutdown = () => void running.close('asked over HTTP');
+    return running;
+  } catch (error) {
+    await http?.close();
+    await engine.close();
+    throw error;
+  }
+}
+
+class Running implements RunningServer {
+  readonly version = version;
+  readonly nodeId: string;
+  readonly dataDirectory: string;
+  readonly grpcAddress: string;
+  readonly closed: Promise<void>;
+  #settleClosed!: (stopping: Promise<void>) => void;
+  #closing: Promise<void> | undefined;
+
+  constructor(
+    private readonly engine: Engine,
+    private readonly http: HttpServer,
+    private readonly grpc: GrpcServer,
+    private readonly log: Logger,
+    private readonly graceMs: number,
+    readonly httpAddress: string,
+  ) {
+    this.nodeId = engine.nodeId;
+    this.dataDirectory = engine.dataDirectory;
+    this.grpcAddress = grpc.address;
+    this.closed = new Promise((resolve) => (this.#settleClosed = resolve));
+  }
+
+  close(reason: string): Promise<void> {
+    if (!this.#closing) {
+      this.#closing = this.#stop(reason);
+      this.#settleClosed(this.#closing);
+    }
+    return this.#closing;
+  }
+
+  /** Requests that are under way get half of the time, the store gets the other half to become durable. */
+  async #stop(reason: string): Promise<void> {
+    const { log, graceMs } = this;
+    log.info({ reason }, 'stopping');
+    await Promise.all([closeHttp(this.http, graceMs / 2), this.grpc.close(graceMs / 2)]);
+    const flushed = await within(graceMs / 2, this.engine.close());
+    if (!flushed) log.warn({ graceMs }, 'the store was not flushed in time; the log has everything, the next start applies it');
+    log.info('stopped');
+  }
+}
+
+function engineOptions(config: Config, metrics: ServerMetrics, log: Logger): EngineOptions {
+  const { node, wal, memory } = config;
+  return {
+    dataDirectory: node.data_dir,
+    ...(node.id === undefined ? {} : { nodeId: node.id }),
+    version,
+    random: systemRandom(),
+    wallClockMs,
+    checkpointEveryMs: wal.checkpoint_every_ms,
+    wal: {
+      segmentBytesMax: wal.segment_bytes,
+      groupBytesMax: wal.group_bytes,
+      queueBytesMax: wal.queue_bytes,
+      retainBytes: wal.retain_bytes,
+      onFsync: metrics.walFsync,
+    },
+    memory: {
+      maxMemories: memory.max_memories,
+      flushEveryMs: memory.flush_every_ms,
+      flushAtOperations: memory.flush_at_operations,
+      onStatusChange: (status) => log.warn({ status }, 'the store changed its state'),
+    },
+    log,
+  };
+}
+
+function httpLimits({ limits, server }: Config): HttpLimits {
+  return {
+    bodyBytesMax: limits.body_bytes,
+    lineBytesMax: limits.line_bytes,
+    batchBodyBytesMax: limits.batch_body_bytes,
+    batchItemsMax: limits.batch_items,
+    storesInFlightMax: limits.stores_in_flight,
+    storeBytesInFlightMax: limits.store_bytes_in_flight,
+    connectionsMax: limits.connections,
+    headersTimeoutMs: server.headers_timeout_ms,
+    requestTimeoutMs: server.request_timeout_ms,
+    keepAliveTimeoutMs: server.keep_alive_timeout_ms,
+  };
+}
+
+/** @returns `host:port` with the port that was taken. */
+async function listenHttp(http: HttpServer, bind: Address): Promise<string> {
+  try {
+    await http.listen({ host: bind.host, port: bind.port });
+  } catch (cause) {
+    throw cannotListen('HTTP', 'server.http_bind', formatAddress(bind), cause);
+  }
+  const bound = http.server.address();
+  return formatAddress({ ...bind, port: typeof bound === 'object' && bound ? bound.port : bind.port });
+}
+
+function cannotListen(what: string, key: string, address: string, cause: unknown): EngramError {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  if (code === 'EADDRINUSE') {
+    return new EngramError('address_in_use', `${what} cannot listen on ${address}: another process does already.`, {
+      hint: `Stop that process, or choose another address with ${key}.`,
+      cause,
+    });
+  }
+  return new EngramError('invalid_config', `${what} cannot listen on ${address}: ${message}.`, {
+    hint: `Choose an address of this machine with ${key}.`,
+    cause,
+  });
+}
+
+/** Lets requests finish for a while, then closes the connections that are left. */
+async function closeHttp(http: HttpServer, graceMs: number): Promise<void> {
+  const closed = http.close();
+  if (!(await within(graceMs, closed))) {
+    http.server.closeAllConnections();
+    await closed;
+  }
+}
+
+/** Whether a promise settled in time. A rejection is passed on. */
+async function within(ms: number, promise: Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => (timer = setTimeout(() => resolve(false), ms)));
+  try {
+    return await Promise.race([promise.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
