@@ -1,0 +1,20 @@
+/**
+ * The write-ahead log without its disk: the state machine, the file format, and recovery as a function of bytes. For
+ * simulators, offline tools and other drivers; users of the log itself import `@engram/replication`.
+ *
+ * @packageDocumentation
+ */
+export { WriteAheadLogCore, type LogStart } from './write-ahead-log.js';
+export type { AppendCall, DiskFault, LogEffect, LogEvent, LogState, Refusal } from './messages.js';
+export type { LogEntry } from './entry.js';
+export { lsn, parseSegmentFileName, plus, segmentFileName, type Lsn } from './lsn.js';
+export { resolveLogOptions, type LogOptions } from './options.js';
+
+export { LogRecovery, type LogDamage, type LogGap, type RecoveredLog, type RecoveryOutcome, type RecoveryWitnesses, type TornTail } from './recovery.js';
+export { scanSegment, type SegmentFault, type SegmentScan } from './segment-scan.js';
+export { deletableSegments, type SegmentSummary } from './retention.js';
+
+export type { Checksum } from './checksum.js';
+export { FRAME_HEADER_BYTES, frameBytes, FrameReader, FrameWriter, SEAL_BYTES, type Frame, type FrameFault, type FrameOutcome } from './record.js';
+export { decodeSegmentHeader, encodeSegmentHeader, frameSeed, logIdCandidates, SEGMENT_HEADER_BYTES, SEGMENT_VERSION, type HeaderOutcome, type SegmentHeader } from './segment-header.js';
+export { CLEAN_MARK_BYTES, CLEAN_MARK_FILE, decodeCleanMark, encodeCleanMark, type CleanMark } from './clean-mark.js';
