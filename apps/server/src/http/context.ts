@@ -1,0 +1,34 @@
+import type { ErrorCode } from '@engram/kernel';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { FastifyBaseLogger, FastifyInstance, RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerDefault } from 'fastify';
+import type { Engine } from '../engine/index.js';
+import type { Operation, ServerMetrics } from '../metrics/index.js';
+import type { Admission } from './admission.js';
+import type { HttpLimits } from './limits.js';
+
+/** The server as routes see it: schemas give the types of what arrives. */
+export type HttpServer = FastifyInstance<RawServerDefault, RawRequestDefaultExpression, RawReplyDefaultExpression, FastifyBaseLogger, TypeBoxTypeProvider>;
+
+/** The part of the engine that HTTP needs. */
+export type HttpEngine = Pick<
+  Engine,
+  'nodeId' | 'version' | 'store' | 'storeBatch' | 'get' | 'list' | 'forget' | 'recall' | 'spaces' | 'space' | 'setSpacePolicy' | 'health' | 'ready' | 'status'
+>;
+
+/** What routes are given. */
+export interface RouteContext {
+  readonly engine: HttpEngine;
+  readonly metrics: ServerMetrics;
+  readonly limits: Required<HttpLimits>;
+  readonly admission: Admission;
+  readonly onShutdownRequested: () => void;
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Under which name the metrics count this route; routes without one are not counted. */
+    readonly operation?: Operation;
+    /** The errors this route can answer with beside those of every route, for the OpenAPI document. */
+    readonly errors?: readonly ErrorCode[];
+  }
+}

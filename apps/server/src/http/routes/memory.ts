@@ -1,0 +1,137 @@
+import { parseMemoryId } from '@engram/kernel';
+import { Type } from 'typebox';
+import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
+import type { HttpServer, RouteContext } from '../context.js';
+import * as schemas from '../schemas.js';
+import { draftOf, memoryFields, spaceOf, storedFields, writeOptionsOf } from '../wire.js';
+import { measured } from './measured.js';
+
+const { ref } = schemas;
+const tags = ['Memory'];
+const closed = { additionalProperties: false } as const;
+
+export function memoryRoutes(server: HttpServer, context: RouteContext): void {
+  const { engine, metrics } = context;
+
+  server.post(
+    '/api/v1/memory',
+    {
+      config: {
+        operation: 'store',
+        errors: ['payload_too_large', 'unsupported_media_type', 'id_conflict', 'id_forgotten', 'idempotency_conflict', 'embedding_dimension_mismatch', 'overloaded', 'capacity_exhausted', 'disk_full', 'log_failed', 'shutting_down'],
+      },
+      onRequest: admitted(context),
+      schema: {
+        operationId: 'storeMemory',
+        tags,
+        summary: 'Store a memory',
+        description:
+          'Answers once the memory is durable. Storing the same id with the same content again answers the stored memory with 200; other content under a known id is refused.',
+        headers: Type.Object({ ...schemas.SpaceHeader, ...schemas.IdempotencyHeader }),
+        querystring: Type.Object({ ...schemas.SpaceQuery, ...schemas.AckQuery, ...schemas.IncludeQuery }, closed),
+        body: ref(schemas.MemoryDraft),
+        response: { 201: ref(schemas.StoredMemory), 200: ref(schemas.StoredMemory) },
+      },
+    },
+    (request, reply) => measured(metrics, 'store', async () => {
+      const { headers, query, body } = request;
+      const space = spaceOf({ header: headers['x-memory-space'], query: query.space, body: body.memory_space });
+      const result = await engine.store(draftOf(body, space), writeOptionsOf(query.ack, headers['idempotency-key']));
+      reply.code(result.outcome === 'stored' ? 201 : 200);
+      return storedFields(result, query.include);
+    }),
+  );
+
+  server.get(
+    '/api/v1/memory',
+    {
+      config: { operation: 'list', errors: ['space_not_found'] },
+      schema: {
+        operationId: 'listMemories',
+        tags,
+        summary: 'List the memories of a space',
+        description: 'A bare array in the order of ids; ULIDs are in the order of storing. The header `Link` with `rel="next"` leads to the next page; without it this was the last.',
+        headers: Type.Object(schemas.SpaceHeader),
+        querystring: schemas.ListQuery,
+        response: { 200: Type.Array(ref(schemas.Memory)) },
+      },
+    },
+    (request, reply) => measured(metrics, 'list', () => {
+      const { headers, query } = request;
+      const { tag, limit = 100, cursor, include } = query;
+      const space = spaceOf({ header: headers['x-memory-space'], query: query.space });
+      const { memories, next } = engine.list(space, {
+        limit,
+        ...(tag === undefined ? {} : { tag }),
+        ...(cursor === undefined ? {} : { after: parseMemoryId(cursor) }),
+      });
+      if (next !== undefined) reply.header('link', nextPage({ space, limit, tag, include, cursor: next }));
+      return memories.map((memory) => memoryFields(memory, include));
+    }),
+  );
+
+  server.get(
+    '/api/v1/memory/:id',
+    {
+      config: { operation: 'get', errors: ['space_not_found', 'memory_not_found'] },
+      schema: {
+        operationId: 'getMemory',
+        tags,
+        summary: 'Read a memory',
+        headers: Type.Object(schemas.SpaceHeader),
+        params: schemas.IdParams,
+        querystring: Type.Object({ ...schemas.SpaceQuery, ...schemas.IncludeQuery }, closed),
+        response: { 200: ref(schemas.Memory) },
+      },
+    },
+    (request) => measured(metrics, 'get', () => {
+      const { headers, query, params } = request;
+      const space = spaceOf({ header: headers['x-memory-space'], query: query.space });
+      return memoryFields(engine.get(space, parseMemoryId(params.id)), query.include);
+    }),
+  );
+
+  server.delete(
+    '/api/v1/memory/:id',
+    {
+      config: { operation: 'forget', errors: ['space_not_found', 'memory_not_found', 'overloaded', 'disk_full', 'log_failed', 'shutting_down'] },
+      schema: {
+        operationId: 'forgetMemory',
+        tags,
+        summary: 'Forget a memory',
+        description: 'For good: the content goes, a tombstone stays, and the id cannot be stored again. Forgetting it again answers the same.',
+        headers: Type.Object(schemas.SpaceHeader),
+        params: schemas.IdParams,
+        querystring: Type.Object({ ...schemas.SpaceQuery, ...schemas.AckQuery }, closed),
+        response: { 204: Type.Null({ description: 'It is forgotten.' }) },
+      },
+    },
+    (request, reply) => measured(metrics, 'forget', async () => {
+      const { headers, query, params } = request;
+      const space = spaceOf({ header: headers['x-memory-space'], query: query.space });
+      await engine.forget(space, parseMemoryId(params.id), writeOptionsOf(query.ack, undefined));
+      reply.code(204);
+      return null;
+    }),
+  );
+}
+
+/** Lets a store in, or refuses it before its body is read. It counts as inside until its connection is done with it. */
+export function admitted({ admission }: RouteContext): onRequestHookHandler {
+  return (request: FastifyRequest, reply: FastifyReply, done) => {
+    const announced = Number(request.headers['content-length'] ?? 0);
+    // An impossible length is refused by the body's own limit, a moment later and with a better message.
+    const bytes = Number.isSafeInteger(announced) ? Math.min(announced, request.routeOptions.bodyLimit) : 0;
+    try {
+      reply.raw.once('close', admission.enter(bytes));
+      done();
+    } catch (error) {
+      done(error as Error);
+    }
+  };
+}
+
+function nextPage(query: Readonly<Record<string, string | number | undefined>>): string {
+  const given = Object.entries(query).flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)] as [string, string]]));
+  return `</api/v1/memory?${new URLSearchParams(given).toString()}>; rel="next"`;
+}

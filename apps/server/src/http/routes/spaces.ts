@@ -1,0 +1,49 @@
+import { parseSpaceId } from '@engram/kernel';
+import type { HttpServer, RouteContext } from '../context.js';
+import * as schemas from '../schemas.js';
+import { policyOf, spaceFields } from '../wire.js';
+import { measured } from './measured.js';
+
+const { ref } = schemas;
+const tags = ['Spaces'];
+
+export function spaceRoutes(server: HttpServer, { engine, metrics }: RouteContext): void {
+  server.get(
+    '/api/v1/spaces',
+    {
+      config: { operation: 'spaces' },
+      schema: { operationId: 'listSpaces', tags, summary: 'List the spaces', response: { 200: ref(schemas.SpacesAnswer) } },
+    },
+    () => measured(metrics, 'spaces', () => ({ spaces: engine.spaces().map((summary) => spaceFields(summary, engine.nodeId)) })),
+  );
+
+  server.get(
+    '/api/v1/spaces/:space',
+    {
+      config: { operation: 'spaces', errors: ['space_not_found'] },
+      schema: { operationId: 'getSpace', tags, summary: 'Describe a space', params: schemas.SpaceParams, response: { 200: ref(schemas.SpaceAnswer) } },
+    },
+    (request) => measured(metrics, 'spaces', () => spaceFields(engine.space(parseSpaceId(request.params.space)), engine.nodeId)),
+  );
+
+  server.put(
+    '/api/v1/spaces/:space',
+    {
+      config: { operation: 'set_space_policy', errors: ['payload_too_large', 'unsupported_media_type', 'capacity_exhausted', 'overloaded', 'disk_full', 'log_failed', 'shutting_down'] },
+      schema: {
+        operationId: 'setSpacePolicy',
+        tags,
+        summary: 'Set the policy of a space',
+        description: 'Replaces the whole policy, and makes the space when it is new.',
+        params: schemas.SpaceParams,
+        body: ref(schemas.SpacePolicy),
+        response: { 200: ref(schemas.SpaceAnswer) },
+      },
+    },
+    (request) =>
+      measured(metrics, 'set_space_policy', async () => {
+        const summary = await engine.setSpacePolicy(parseSpaceId(request.params.space), policyOf(request.body));
+        return spaceFields(summary, engine.nodeId);
+      }),
+  );
+}

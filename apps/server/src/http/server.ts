@@ -1,0 +1,112 @@
+/**
+ * The HTTP face of a node. Routes say what they take and give by schema; everything they share is put together here:
+ * how bodies are read, how requests are checked, how errors are answered, how much is let in at once.
+ */
+import { randomBytes } from 'node:crypto';
+import { EngramError } from '@engram/kernel';
+import { fastify, LogController, type FastifyBaseLogger, type FastifyError, type FastifyReply, type FastifyRequest, type RawServerDefault } from 'fastify';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { ServerMetrics } from '../metrics/index.js';
+import { publishOpenApi } from '../openapi/openapi.js';
+import { Admission } from './admission.js';
+import { readBodies } from './bodies.js';
+import type { HttpEngine, HttpServer, RouteContext } from './context.js';
+import { answerClientError, errorResponse, knownError } from './errors.js';
+import { resolveHttpLimits, type HttpLimits } from './limits.js';
+import { lingerOnClose } from './linger.js';
+import { batchRoutes } from './routes/batch.js';
+import { memoryRoutes } from './routes/memory.js';
+import { recallRoutes } from './routes/recall.js';
+import { spaceRoutes } from './routes/spaces.js';
+import { systemRoutes } from './routes/system.js';
+import { sharedSchemas } from './schemas.js';
+import { answerUnknownRoutes } from './unknown-routes.js';
+import { requestValidators, validationError } from './validation.js';
+
+export interface HttpServerOptions {
+  readonly engine: HttpEngine;
+  /** A pino logger, or anything with its methods. Requests are not logged one by one; what fails on our side is. */
+  readonly log: FastifyBaseLogger;
+  readonly metrics: ServerMetrics;
+  readonly limits?: HttpLimits;
+  /** Called once the answer to `POST /api/v1/shutdown` has been written. */
+  readonly onShutdownRequested: () => void;
+}
+
+/** Node refuses request lines and headers beyond 16 KiB, so no path parameter can be longer. */
+const HEADER_BYTES_MAX = 16_384;
+
+/** Builds the server; `listen` starts it, `close` lets requests under way finish and then stops. */
+export function createHttpServer(options: HttpServerOptions): HttpServer {
+  const { engine, log, metrics, onShutdownRequested } = options;
+  const limits = resolveHttpLimits(options.limits);
+  const admission = new Admission(limits.storesInFlightMax, limits.storeBytesInFlightMax);
+  const nextRequestId = requestIds();
+
+  const server: HttpServer = fastify<RawServerDefault>({
+    loggerInstance: log,
+    logController: new LogController({ disableRequestLogging: true }),
+    childLoggerFactory: (logger) => logger,
+    genReqId: nextRequestId,
+    bodyLimit: limits.bodyBytesMax,
+    requestTimeout: limits.requestTimeoutMs,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    http: { headersTimeout: limits.headersTimeoutMs, maxHeaderSize: HEADER_BYTES_MAX },
+    // While it closes, requests on open connections still get the engine's own answer.
+    return503OnClosing: false,
+    routerOptions: { maxParamLength: HEADER_BYTES_MAX },
+    schemaController: {
+      compilersFactory: {
+        buildValidator: ((shared: Readonly<Record<string, object>>) => {
+          const validators = requestValidators(Object.values(shared));
+          return ({ schema, httpPart }: { schema: object; httpPart?: string }) => validators.compile(schema, httpPart);
+        }) as never,
+      },
+    },
+    schemaErrorFormatter: (errors, part) => validationError(errors, part),
+    frameworkErrors: (error, request, reply) => answerError(error, request, reply),
+    clientErrorHandler: (error, socket) => answerClientError(error, socket, nextRequestId()),
+  }).withTypeProvider<TypeBoxTypeProvider>();
+
+  server.server.maxConnections = limits.connectionsMax;
+  server.server.maxRequestsPerSocket = 0;
+  metrics.observe({ status: () => engine.status(), pendingStores: () => admission.requests });
+
+  const answerError = (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
+    const known = knownError(error) ?? unforeseen(error);
+    const { operation } = request.routeOptions?.config ?? {};
+    if (operation) metrics.failed(operation, known.code);
+    const { status, headers, body } = errorResponse(known, request.id);
+    if (status >= 500) log.error({ err: error, requestId: request.id, method: request.method, url: request.url, code: known.code }, 'a request failed on our side');
+    else log.debug({ requestId: request.id, method: request.method, url: request.url, code: known.code }, known.message);
+    // A body that nobody will read must not be taken for the next request; the client still gets to read the answer.
+    if (!request.raw.complete) lingerOnClose(request.raw, reply.raw);
+    void reply.code(status).headers(headers).type('application/json; charset=utf-8').serializer(JSON.stringify).send(body);
+  };
+  server.setErrorHandler<FastifyError>((error, request, reply) => answerError(error, request, reply));
+
+  for (const schema of sharedSchemas) server.addSchema(schema);
+  answerUnknownRoutes(server);
+  readBodies(server);
+  publishOpenApi(server, engine.version);
+  const context: RouteContext = { engine, metrics, limits, admission, onShutdownRequested };
+  // In a plugin of its own, so that the routes are added once the document above is listening for them.
+  server.register(async (scope: HttpServer) => {
+    for (const routes of [memoryRoutes, batchRoutes, recallRoutes, spaceRoutes, systemRoutes]) routes(scope, context);
+  });
+  return server;
+}
+
+/** Distinct across restarts by its prefix, cheap by its counter. */
+function requestIds(): () => string {
+  const prefix = randomBytes(4).toString('hex');
+  let count = 0;
+  return () => `${prefix}-${(count++).toString(36)}`;
+}
+
+function unforeseen(cause: unknown): EngramError {
+  return new EngramError('internal', 'The server failed while it worked on this request.', {
+    hint: 'The request id leads to the cause in the log of the server.',
+    cause,
+  });
+}

@@ -1,0 +1,178 @@
+/** Between what travels as JSON and what the engine works with. Parsing throws `invalid_argument` naming the field. */
+import { EngramError, parseDuration, parseMemoryId, parseSpaceId, type SpaceId } from '@engram/kernel';
+import type { Cue, Memory, SpacePolicy, SpaceSummary } from '@engram/memory';
+import { DEFAULT_PARTITIONS, partitionOf } from '@engram/placement';
+import type { Static, TSchema } from 'typebox';
+import type { AckLevel, BatchResult, EngineStatus, MemoryDraft, RecallAnswer, StoreResult } from '../engine/index.js';
+import { errorFields } from './errors.js';
+import type * as schemas from './schemas.js';
+import { formatWhen, parseWhen } from './when.js';
+
+type Wire<Name extends keyof typeof schemas> = Static<Extract<(typeof schemas)[Name], TSchema>>;
+
+interface SpaceSources {
+  readonly header: string | string[] | undefined;
+  readonly query?: string | undefined;
+  readonly body?: string | undefined;
+}
+
+/** Header, then query, then body, then `default`. The first that is given decides, and must be a space id. */
+export function spaceOf({ header, query, body }: SpaceSources): SpaceId {
+  const text = (Array.isArray(header) ? header.join(', ') : header) ?? query ?? body;
+  return text === undefined ? ('default' as SpaceId) : parseSpaceId(text);
+}
+
+/** @throws EngramError `invalid_argument` unless the key is 1 to 255 printable ASCII characters. */
+export function writeOptionsOf(ack: AckLevel | undefined, key: string | string[] | undefined): { ack?: AckLevel; idempotencyKey?: string } {
+  const idempotencyKey = Array.isArray(key) ? key.join(', ') : key;
+  if (idempotencyKey !== undefined && !/^[ -~]{1,255}$/.test(idempotencyKey)) {
+    throw new EngramError('invalid_argument', `the header Idempotency-Key must be 1 to 255 printable ASCII characters; got ${idempotencyKey.length} characters`, {
+      hint: 'A UUID per distinct request makes a good key.',
+    });
+  }
+  return { ...(ack === undefined ? {} : { ack }), ...(idempotencyKey === undefined ? {} : { idempotencyKey }) };
+}
+
+export function draftOf(body: Wire<'MemoryDraft'>, space: SpaceId): MemoryDraft {
+  const { id, content, tags = [], confidence, embedding, when, metadata } = body;
+  return {
+    space,
+    content,
+    tags,
+    ...(id === undefined ? {} : { id: parseMemoryId(id) }),
+    ...(confidence === undefined ? {} : { confidence }),
+    ...(embedding === undefined ? {} : { embedding: Float32Array.from(embedding) }),
+    ...(when === undefined ? {} : { whenMs: parseWhen('when', when) }),
+    ...(metadata === undefined ? {} : { metadata }),
+  };
+}
+
+export function memoryFields(memory: Memory, include: 'embedding' | undefined): Wire<'Memory'> {
+  const { id, space, content, tags, confidence, whenMs, storedAtMs, metadata, embedding } = memory;
+  const fields: Wire<'Memory'> = {
+    id,
+    memory_space: space,
+    content,
+    tags: tags as string[],
+    confidence,
+    when: formatWhen(whenMs),
+    stored_at: formatWhen(storedAtMs),
+  };
+  if (metadata !== undefined) fields.metadata = metadata as Record<string, never>;
+  if (include === 'embedding' && embedding !== undefined) fields.embedding = Array.from(embedding);
+  return fields;
+}
+
+export function storedFields({ memory, durability }: StoreResult, include: 'embedding' | undefined): Wire<'StoredMemory'> {
+  return Object.assign(memoryFields(memory, include), { durability });
+}
+
+/** What became of one item, without its content: the client has that, and a batch should not send it back. */
+export function batchFields(result: BatchResult, requestId: string): Omit<Wire<'BatchResult'>, 'index'> {
+  if (result.outcome === 'refused') return { outcome: 'refused', error: errorFields(result.error, requestId) };
+  const { outcome, memory, durability } = result;
+  return {
+    outcome: outcome === 'stored' ? 'stored' : 'already_stored',
+    id: memory.id,
+    memory_space: memory.space,
+    stored_at: formatWhen(memory.storedAtMs),
+    durability,
+  };
+}
+
+export function cueOf(cue: Wire<'Cue'>): Cue {
+  const { text, embedding, tags, after, before } = cue;
+  return {
+    ...(text === undefined ? {} : { text }),
+    ...(embedding === undefined ? {} : { embedding: Float32Array.from(embedding) }),
+    ...(tags === undefined ? {} : { tags }),
+    ...(after === undefined ? {} : { afterMs: parseWhen('after', after) }),
+    ...(before === undefined ? {} : { beforeMs: parseWhen('before', before) }),
+  };
+}
+
+export function recallFields(answer: RecallAnswer, include: 'embedding' | undefined): Wire<'RecallAnswer'> {
+  const { memories, confidence, partial, missing, penalty, tookMs } = answer;
+  return {
+    memories: memories.map(({ memory, score, confidence, parts }) => ({
+      ...memoryFields(memory, include),
+      confidence,
+      stated_confidence: memory.confidence,
+      score,
+      ...(parts === undefined ? {} : { parts: { ...parts } }),
+    })),
+    confidence,
+    partial,
+    missing: missing.map(({ space, reason }) => ({ partition: partitionOf(space, DEFAULT_PARTITIONS), space, reason })),
+    penalty,
+    took_ms: tookMs,
+  };
+}
+
+export function policyOf({ ack, partition_policy, ttl }: Wire<'SpacePolicy'>): SpacePolicy {
+  return {
+    ...(ack === undefined ? {} : { ack }),
+    ...(partition_policy === undefined ? {} : { partitionPolicy: partition_policy }),
+    ...(ttl === undefined ? {} : { ttlMs: parseDuration(ttl) }),
+  };
+}
+
+export function spaceFields(summary: SpaceSummary, node: string): Wire<'SpaceAnswer'> {
+  const { space, memories, forgotten, bytes, dimension, policy } = summary;
+  return {
+    space,
+    memories,
+    forgotten,
+    bytes,
+    ...(dimension === undefined ? {} : { dimension }),
+    policy: {
+      ...(policy.ack === undefined ? {} : { ack: policy.ack }),
+      ...(policy.partitionPolicy === undefined ? {} : { partition_policy: policy.partitionPolicy }),
+      ...(policy.ttlMs === undefined ? {} : { ttl: durationText(policy.ttlMs) }),
+    },
+    primary: node,
+    replicas: [],
+  };
+}
+
+export function healthFields(status: EngineStatus): Wire<'Health'> {
+  const { nodeId, version, uptimeMs, health } = status;
+  return { status: health.status, node: nodeId, version, uptime_ms: uptimeMs, reasons: [...health.reasons] };
+}
+
+export function statusFields(status: EngineStatus): Wire<'SystemStatus'> {
+  const { log, store, health } = status;
+  return {
+    node: status.nodeId,
+    version: status.version,
+    status: health.status,
+    reasons: [...health.reasons],
+    started_at: formatWhen(status.startedAtMs),
+    uptime_ms: status.uptimeMs,
+    memories: status.memories,
+    spaces: status.spaces,
+    data_bytes: log.bytes + store.bytes,
+    data_directory: status.dataDirectory,
+    log: {
+      state: log.state,
+      ...(log.reason === undefined ? {} : { reason: log.reason }),
+      first_lsn: log.firstLsn,
+      next_lsn: log.nextLsn,
+      durable_lsn: log.durableLsn,
+      applied_lsn: status.appliedLsn,
+      checkpointed_lsn: status.durableAppliedLsn,
+      segments: log.segments,
+      bytes: log.bytes,
+      queued_bytes: log.queuedBytes,
+    },
+    peers: { alive: 0, suspect: 0, dead: 0, left: 0 },
+  };
+}
+
+/** The shortest way to write a duration in one whole unit. */
+function durationText(ms: number): string {
+  for (const [unit, unitMs] of [['d', 86_400_000], ['h', 3_600_000], ['m', 60_000], ['s', 1_000]] as const) {
+    if (ms > 0 && ms % unitMs === 0) return `${ms / unitMs}${unit}`;
+  }
+  return `${ms}ms`;
+}

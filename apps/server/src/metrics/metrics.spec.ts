@@ -1,0 +1,99 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { errorCodes, type ErrorCode } from '@engram/kernel';
+import { expect, test } from 'vitest';
+import { metricDefinitions, operations, renderMetricsReference, ServerMetrics, type MetricDefinition } from './index.js';
+import type { EngineStatus } from '../engine/index.js';
+
+const status = {
+  health: { status: 'healthy', reasons: [] },
+  memories: 12,
+  spaces: 3,
+  log: { state: 'full', bytes: 4096, segments: 2, queuedBytes: 7 },
+  store: { bytes: 8192 },
+  appliedLsn: 40,
+  durableAppliedLsn: 25,
+} as unknown as EngineStatus;
+
+function lines(text: string, name: string): string[] {
+  return text.split('\n').filter((line) => line === name || line.startsWith(`${name} `) || line.startsWith(`${name}{`));
+}
+
+test('every metric of the table is exported with its help and type before anything has happened', async () => {
+  const text = await new ServerMetrics('1.2.3').render();
+  for (const [name, { type, help }] of Object.entries<MetricDefinition>(metricDefinitions)) {
+    expect(text).toContain(`# HELP ${name} ${help}`);
+    expect(text).toContain(`# TYPE ${name} ${type}`);
+  }
+  expect(lines(text, 'engram_build_info')).toEqual(['engram_build_info{version="1.2.3"} 1']);
+});
+
+test('a node without an engine is not up', async () => {
+  expect(lines(await new ServerMetrics('1.2.3').render(), 'engram_up')).toEqual(['engram_up 0']);
+});
+
+test('gauges say what the node is at the moment of the scrape', async () => {
+  const metrics = new ServerMetrics('1.2.3');
+  metrics.observe({ status: () => status });
+  metrics.observe({ pendingStores: () => 5 });
+  const text = await metrics.render();
+  expect(lines(text, 'engram_up')).toEqual(['engram_up 1']);
+  expect(lines(text, 'engram_memories')).toEqual(['engram_memories 12']);
+  expect(lines(text, 'engram_store_unflushed_operations')).toEqual(['engram_store_unflushed_operations 15']);
+  expect(lines(text, 'engram_store_pending_operations')).toEqual(['engram_store_pending_operations 5']);
+  expect(lines(text, 'engram_wal_state')).toEqual([
+    'engram_wal_state{state="accepting"} 0',
+    'engram_wal_state{state="full"} 1',
+    'engram_wal_state{state="failed"} 0',
+    'engram_wal_state{state="closed"} 0',
+  ]);
+});
+
+test('a node that has failed is not up', async () => {
+  const metrics = new ServerMetrics('1.2.3');
+  metrics.observe({ status: () => ({ ...status, health: { status: 'failed', reasons: ['the disk'] } }) });
+  expect(lines(await metrics.render(), 'engram_up')).toEqual(['engram_up 0']);
+});
+
+test('an operation is counted and timed, a refused one is counted twice: as an operation and as an error', async () => {
+  const metrics = new ServerMetrics('1.2.3');
+  metrics.succeeded('store', 0.0042);
+  metrics.failed('store', 'id_conflict');
+  metrics.batchItem('refused');
+  metrics.walFsync(0.0003);
+  const text = await metrics.render();
+  expect(lines(text, 'engram_operations_total')).toContain('engram_operations_total{operation="store"} 2');
+  expect(lines(text, 'engram_operation_errors_total')).toEqual(['engram_operation_errors_total{operation="store",error_type="id_conflict"} 1']);
+  expect(lines(text, 'engram_memory_operation_duration_seconds_bucket')).toContain(
+    'engram_memory_operation_duration_seconds_bucket{le="0.005",operation="store"} 1',
+  );
+  expect(lines(text, 'engram_batch_items_total')).toEqual(['engram_batch_items_total{outcome="refused"} 1']);
+  expect(lines(text, 'engram_wal_fsync_seconds_count')).toEqual(['engram_wal_fsync_seconds_count 1']);
+});
+
+test('the number of series stays bounded when every operation fails in every way', async () => {
+  const metrics = new ServerMetrics('1.2.3');
+  for (const operation of operations) {
+    for (const code of Object.keys(errorCodes) as ErrorCode[]) metrics.failed(operation, code);
+  }
+  const series = lines(await metrics.render(), 'engram_operation_errors_total');
+  expect(series).toHaveLength(operations.length * Object.keys(errorCodes).length);
+});
+
+test('names and units follow the conventions of Prometheus', () => {
+  for (const [name, { type }] of Object.entries<MetricDefinition>(metricDefinitions)) {
+    expect(name).toMatch(/^engram_[a-z_]+$/);
+    expect(name.endsWith('_total')).toBe(type === 'counter');
+    if (type === 'histogram') expect(name.endsWith('_seconds')).toBe(true);
+  }
+});
+
+test('docs/metrics.md is what the table says (UPDATE=1 rewrites it)', () => {
+  const path = fileURLToPath(new URL('../../../../docs/metrics.md', import.meta.url));
+  if (process.env['UPDATE']) {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, renderMetricsReference());
+  }
+  expect(readFileSync(path, 'utf8')).toBe(renderMetricsReference());
+});

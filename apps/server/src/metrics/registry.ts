@@ -1,0 +1,110 @@
+import type { ErrorCode } from '@engram/kernel';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { EngineStatus } from '../engine/index.js';
+import { metricDefinitions, operations, walStates, type BatchOutcome, type MetricDefinition, type MetricName, type Operation } from './definitions.js';
+
+type NamesOf<Type extends MetricDefinition['type']> = { [Name in MetricName]: (typeof metricDefinitions)[Name]['type'] extends Type ? Name : never }[MetricName];
+
+interface OperationSeries {
+  readonly total: Counter.Internal;
+  readonly seconds: Histogram.Internal<string>;
+}
+
+/** What the registry reads whenever it is scraped. */
+export interface MetricSources {
+  readonly status: () => EngineStatus;
+  readonly pendingStores: () => number;
+}
+
+/**
+ * Counts what the server does and reads what it is when it is scraped. HTTP and gRPC share one, so that an operation
+ * has one name whichever way it came.
+ */
+export class ServerMetrics {
+  readonly #registry = new Registry();
+  readonly #counters = this.#create('counter', (options) => new Counter(options)) as Record<NamesOf<'counter'>, Counter>;
+  readonly #gauges = this.#create('gauge', (options) => new Gauge(options)) as Record<NamesOf<'gauge'>, Gauge>;
+  readonly #histograms = this.#create('histogram', (options) => new Histogram(options)) as Record<NamesOf<'histogram'>, Histogram>;
+  readonly #byOperation: Readonly<Record<Operation, OperationSeries>>;
+  #sources: Partial<MetricSources> = {};
+
+  constructor(version: string) {
+    collectDefaultMetrics({ register: this.#registry });
+    this.#gauges.engram_build_info.set({ version }, 1);
+    this.#gauges.engram_up.set(0);
+    // Resolving labels costs more than counting, so the hot ones are resolved once. It also makes every series start at 0.
+    this.#byOperation = Object.fromEntries(
+      operations.map((operation) => [
+        operation,
+        {
+          total: this.#counters.engram_operations_total.labels(operation),
+          seconds: this.#histograms.engram_memory_operation_duration_seconds.labels(operation),
+        },
+      ]),
+    ) as unknown as Readonly<Record<Operation, OperationSeries>>;
+    for (const operation of operations) this.#counters.engram_operations_total.inc({ operation }, 0);
+  }
+
+  /** Where gauges come from; what is not given keeps its last value. */
+  observe(sources: Partial<MetricSources>): void {
+    this.#sources = { ...this.#sources, ...sources };
+  }
+
+  succeeded(operation: Operation, seconds: number): void {
+    const { total, seconds: histogram } = this.#byOperation[operation];
+    total.inc();
+    histogram.observe(seconds);
+  }
+
+  /** Refused or failed. Not timed: a refusal is fast and would flatter the histogram. */
+  failed(operation: Operation, errorType: ErrorCode): void {
+    this.#byOperation[operation].total.inc();
+    this.#counters.engram_operation_errors_total.inc({ operation, error_type: errorType });
+  }
+
+  batchItem(outcome: BatchOutcome): void {
+    this.#counters.engram_batch_items_total.inc({ outcome });
+  }
+
+  /** For the log's `onFsync`. */
+  readonly walFsync = (seconds: number): void => {
+    this.#histograms.engram_wal_fsync_seconds.observe(seconds);
+  };
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** Everything in the Prometheus text format. */
+  async render(): Promise<string> {
+    this.#read();
+    return this.#registry.metrics();
+  }
+
+  #read(): void {
+    const { status, pendingStores } = this.#sources;
+    const gauges = this.#gauges;
+    if (pendingStores) gauges.engram_store_pending_operations.set(pendingStores());
+    if (!status) return;
+    const { health, memories, spaces, log, store, appliedLsn, durableAppliedLsn } = status();
+    gauges.engram_up.set(health.status === 'failed' ? 0 : 1);
+    gauges.engram_memories.set(memories);
+    gauges.engram_spaces.set(spaces);
+    gauges.engram_store_bytes.set(store.bytes);
+    gauges.engram_store_unflushed_operations.set(appliedLsn - durableAppliedLsn);
+    gauges.engram_wal_bytes.set(log.bytes);
+    gauges.engram_wal_segments.set(log.segments);
+    gauges.engram_wal_queued_bytes.set(log.queuedBytes);
+    for (const state of walStates) gauges.engram_wal_state.set({ state }, log.state === state ? 1 : 0);
+  }
+
+  #create<M>(type: MetricDefinition['type'], make: (options: { name: string; help: string; labelNames: string[]; buckets: number[]; registers: Registry[] }) => M): Record<string, M> {
+    const made: Record<string, M> = {};
+    for (const [name, definition] of Object.entries<MetricDefinition>(metricDefinitions)) {
+      if (definition.type !== type) continue;
+      const { help, labels = {}, buckets = [] } = definition;
+      made[name] = make({ name, help, labelNames: Object.keys(labels), buckets: [...buckets], registers: [this.#registry] });
+    }
+    return made;
+  }
+}
