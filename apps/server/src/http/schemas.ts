@@ -7,7 +7,8 @@ import { Type, type Static, type TSchema } from 'typebox';
 
 /** A reference to one of the `sharedSchemas`, typed as what it refers to. */
 export function ref<T extends TSchema>(schema: T) {
-  return Type.Unsafe<Static<T>>({ $ref: `${(schema as { $id?: string }).$id}#` });
+  const { $id, description } = schema as { $id?: string; description?: string };
+  return Type.Unsafe<Static<T>>({ $ref: `${$id}#`, description });
 }
 
 const closed = { additionalProperties: false } as const;
@@ -131,7 +132,7 @@ export const RecallBody = Type.Object(
     consistency: Type.Optional(oneOf(['primary', 'any'], 'Which copies may answer. A single node has one copy.')),
     explain: Type.Optional(Type.Boolean({ description: 'Show the parts of each score.' })),
   },
-  { $id: 'RecallRequest', ...closed },
+  { $id: 'RecallRequest', description: 'What to recall, from where and how much of it.', ...closed },
 );
 
 export const RecallAnswer = Type.Object(
@@ -155,7 +156,7 @@ export const RecallAnswer = Type.Object(
     penalty: Unit('By how much the confidence was lowered for what is missing.'),
     took_ms: Type.Number(),
   },
-  { $id: 'RecallAnswer' },
+  { $id: 'RecallAnswer', description: 'The memories found, how far to rely on them, and what could not be seen.' },
 );
 
 export const SpacePolicy = Type.Object(
@@ -164,7 +165,7 @@ export const SpacePolicy = Type.Object(
     partition_policy: Type.Optional(oneOf(partitionPolicies, 'What a cut-off minority may do with the space.')),
     ttl: Type.Optional(Type.String({ description: 'How long memories are kept, such as "30d".', examples: ['24h'] })),
   },
-  { $id: 'SpacePolicy', ...closed },
+  { $id: 'SpacePolicy', description: 'How a space is kept. What is not given is as the node has it.', ...closed },
 );
 
 export const SpaceAnswer = Type.Object(
@@ -178,10 +179,10 @@ export const SpaceAnswer = Type.Object(
     primary: Type.String({ description: 'The node that takes its writes.' }),
     replicas: Type.Array(Type.String()),
   },
-  { $id: 'Space' },
+  { $id: 'Space', description: 'A space: how much is in it, how it is kept, and where.' },
 );
 
-export const SpacesAnswer = Type.Object({ spaces: Type.Array(ref(SpaceAnswer)) }, { $id: 'Spaces' });
+export const SpacesAnswer = Type.Object({ spaces: Type.Array(ref(SpaceAnswer)) }, { $id: 'Spaces', description: 'The spaces of the node.' });
 
 export const Health = Type.Object(
   {
@@ -191,10 +192,10 @@ export const Health = Type.Object(
     uptime_ms: Type.Integer(),
     reasons: Type.Array(Type.String(), { description: 'Why the node is not healthy.' }),
   },
-  { $id: 'Health' },
+  { $id: 'Health', description: 'How the node is, and why.' },
 );
 
-export const Readiness = Type.Object({ ready: Type.Boolean(), reasons: Type.Array(Type.String()) }, { $id: 'Readiness' });
+export const Readiness = Type.Object({ ready: Type.Boolean(), reasons: Type.Array(Type.String()) }, { $id: 'Readiness', description: 'Whether requests should be sent here, and why not.' });
 
 export const SystemStatus = Type.Object(
   {
@@ -225,7 +226,7 @@ export const SystemStatus = Type.Object(
       { description: 'Other nodes, by state. A single node has none.' },
     ),
   },
-  { $id: 'SystemStatus' },
+  { $id: 'SystemStatus', description: 'The node at a glance.' },
 );
 
 export const sharedSchemas = [

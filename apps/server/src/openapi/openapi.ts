@@ -44,7 +44,7 @@ export function publishOpenApi(server: HttpServer, version: string): void {
     let document: string | undefined;
     scope.get(
       '/api/v1/openapi.json',
-      { schema: { operationId: 'openapi', tags: ['System'], summary: 'This document', response: { 200: { type: 'object', additionalProperties: true } } } },
+      { schema: { operationId: 'openapi', tags: ['System'], summary: 'This document', response: { 200: { type: 'object', description: 'An OpenAPI 3.1 document.', additionalProperties: true } } } },
       (_request, reply) => {
         document ??= JSON.stringify(server.swagger());
         void reply.type('application/json; charset=utf-8').serializer(String).send(document);

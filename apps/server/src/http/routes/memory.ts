@@ -53,7 +53,7 @@ export function memoryRoutes(server: HttpServer, context: RouteContext): void {
         description: 'A bare array in the order of ids; ULIDs are in the order of storing. The header `Link` with `rel="next"` leads to the next page; without it this was the last.',
         headers: Type.Object(schemas.SpaceHeader),
         querystring: schemas.ListQuery,
-        response: { 200: Type.Array(ref(schemas.Memory)) },
+        response: { 200: Type.Array(ref(schemas.Memory), { description: 'One page of memories.' }) },
       },
     },
     (request, reply) => measured(metrics, 'list', () => {

@@ -11,7 +11,7 @@ const tags = ['System'];
 export function systemRoutes(server: HttpServer, { engine, metrics, onShutdownRequested }: RouteContext): void {
   server.get(
     '/livez',
-    { schema: { operationId: 'livez', tags, summary: 'Whether the process runs', response: { 200: Type.Object({ alive: Type.Boolean() }) } } },
+    { schema: { operationId: 'livez', tags, summary: 'Whether the process runs', response: { 200: Type.Object({ alive: Type.Boolean() }, { description: 'It runs.' }) } } },
     () => ({ alive: true }),
   );
 
@@ -65,7 +65,7 @@ export function systemRoutes(server: HttpServer, { engine, metrics, onShutdownRe
         operationId: 'metrics',
         tags,
         summary: 'Metrics in the Prometheus text format',
-        response: { 200: { content: { 'text/plain': { schema: Type.String() } } } },
+        response: { 200: { description: 'The metrics; docs/metrics.md explains each.', content: { 'text/plain': { schema: Type.String() } } } },
       },
     },
     async (_request, reply) => {
@@ -83,7 +83,7 @@ export function systemRoutes(server: HttpServer, { engine, metrics, onShutdownRe
         tags,
         summary: 'Stop the node',
         description: 'Answers first; then requests under way are finished, the store is made durable and the process ends.',
-        response: { 202: Type.Object({ status: Type.Literal('shutting_down'), node: Type.String() }) },
+        response: { 202: Type.Object({ status: Type.Literal('shutting_down'), node: Type.String() }, { description: 'It will stop.' }) },
       },
     },
     (request, reply) => {
