@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util';
 import { Random } from '@engram/kernel';
 import { Pool } from 'undici';
 import { checkState, type FoundMemory, type StoreAttempt } from './check.js';
-import { startServerProcess, type ServerProcess } from './server-process.js';
+import { startServerProcess, type ServerProcess } from '../harness/server-process.js';
 
 const { values } = parseArgs({
   options: {
