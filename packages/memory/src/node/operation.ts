@@ -1,0 +1,62 @@
+import type { MemoryId, SpaceId } from '@engram/kernel';
+import type { Memory } from '../core/index.js';
+
+/**
+ * What the write-ahead log carries and the store applies, in log order. An operation is a decision already taken: by the
+ * time it is logged it has been checked, so applying it cannot fail, and applying it twice changes nothing.
+ */
+export type Operation = StoreOperation | ForgetOperation | SetSpacePolicyOperation;
+
+export interface StoreOperation {
+  readonly kind: 'store';
+  readonly memory: Memory;
+  readonly idempotency?: IdempotencyMark;
+}
+
+export interface ForgetOperation {
+  readonly kind: 'forget';
+  readonly space: SpaceId;
+  readonly id: MemoryId;
+  /** When it was forgotten, milliseconds since 1970 UTC. */
+  readonly atMs: number;
+  readonly idempotency?: IdempotencyMark;
+}
+
+export interface SetSpacePolicyOperation {
+  readonly kind: 'set-space-policy';
+  readonly space: SpaceId;
+  readonly policy: SpacePolicy;
+}
+
+/** The operation also remembers under which request it was done, so that a retry of the request is recognised. */
+export interface IdempotencyMark {
+  readonly key: string;
+  /** A digest of the request; the same key with another fingerprint is the caller's mistake. */
+  readonly fingerprint: string;
+  /** From this instant on (milliseconds since 1970 UTC) the key is forgotten. */
+  readonly expiresAtMs: number;
+}
+
+export const ackLevels = ['local', 'replica', 'quorum', 'all'] as const;
+export const partitionPolicies = ['majority', 'available'] as const;
+
+export interface SpacePolicy {
+  /** How many copies must be durable before a write is acknowledged. */
+  readonly ack?: (typeof ackLevels)[number];
+  /** What a primary does without a lease: refuse writes, or accept them provisionally. */
+  readonly partitionPolicy?: (typeof partitionPolicies)[number];
+  /** Milliseconds a memory lives after it was stored. Carried by the format; `admit` refuses it until expiry exists. */
+  readonly ttlMs?: number;
+}
+
+/** An operation with its place in the log. */
+export interface LoggedOperation {
+  /** Position in this node's log: 1, 2, 3 … */
+  readonly lsn: number;
+  /** Hybrid logical clock stamp: 48 bits of milliseconds, 16 bits of counter. */
+  readonly hlc: bigint;
+  readonly partition: number;
+  readonly epoch: number;
+  readonly seq: number;
+  readonly operation: Operation;
+}
