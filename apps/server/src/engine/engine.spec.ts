@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { parseMemoryId, parseNodeId, parseSpaceId, Random } from '@engram/kernel';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { MemoryDraft } from './draft.js';
-import { openEngine, type Engine, type EngineOptions } from './engine.js';
+import { openEngine, type Engine } from './engine.js';
+import type { EngineOptions } from './engine-types.js';
 
 const space = parseSpaceId('default');
 const id = parseMemoryId;
@@ -139,6 +140,14 @@ describe('batches', () => {
     expect(results.map((result) => (result.outcome === 'refused' ? result.error.code : result.outcome))).toEqual([
       'stored', 'invalid_argument', 'already-stored', 'already-stored', 'id_conflict', 'stored',
     ]);
+  });
+
+  test('a batch larger than what the log takes in one piece is stored whole', async () => {
+    const engine = await open();
+    const batch = Array.from({ length: 24 }, (_, n) => draft(`${n} ${'x'.repeat(1_000_000)}`, { id: id(`big-${n}`) }));
+    const results = await engine.storeBatch(batch);
+    expect(new Set(results.map(({ outcome }) => outcome))).toEqual(new Set(['stored']));
+    expect(engine.status().memories).toBe(24);
   });
 
   test('a batch repeated under one Idempotency-Key stores nothing twice', async () => {

@@ -10,122 +10,27 @@
  * repaired at the next start by applying the rest of the log.
  */
 import { performance } from 'node:perf_hooks';
-import {
-  assert,
-  EngramError,
-  HybridClock,
-  UlidFactory,
-  type Hlc,
-  type MemoryId,
-  type NodeId,
-  type Random,
-  type SpaceId,
-} from '@engram/kernel';
-import {
-  ackLevels,
-  decodeOperation,
-  encodeOperation,
-  openMemoryStore,
-  type Backlog,
-  type Memory,
-  type IdempotencyRecord,
-  type LoggedOperation,
-  type MemoryStore,
-  type MemoryStoreOptions,
-  type Operation,
-  type SpacePolicy,
-  type SpaceSummary,
-  type StoreStatus,
-} from '@engram/memory';
+import { assert, EngramError, HybridClock, UlidFactory, type Hlc, type MemoryId, type NodeId, type SpaceId } from '@engram/kernel';
+import { encodeOperation, openMemoryStore, type IdempotencyRecord, type Memory, type MemoryStore, type Operation, type SpacePolicy, type SpaceSummary } from '@engram/memory';
 import { DEFAULT_PARTITIONS, partitionOf } from '@engram/placement';
-import { openWriteAheadLog, type LogEntry, type Lsn, type WalOptions, type WriteAheadLog } from '@engram/replication';
+import { openWriteAheadLog, type LogEntry, type Lsn, type WriteAheadLog } from '@engram/replication';
+import { Claims, idClaim, keyClaim, policyClaim, vectorClaim } from './claims.js';
 import { openDataDirectory, type DataDirectory } from './data-directory.js';
 import { completeDraft, fingerprintOf, sameMemory, type MemoryDraft } from './draft.js';
+import { reachLocal } from './durability.js';
+import type { BatchResult, Durability, EngineHealth, EngineLog, EngineOptions, EngineStatus, ListRequest, StoreResult, WriteOptions } from './engine-types.js';
 import { gatherRecall, type RecallAnswer, type RecallRequest } from './gather-recall.js';
+import { healthOf } from './health.js';
 import { PartitionSequences } from './partition-sequences.js';
-
-export { ackLevels };
-export type AckLevel = (typeof ackLevels)[number];
-
-/** What an answer says about how safe a write is. A single node has one copy and only the level `local`. */
-export interface Durability {
-  readonly requested: AckLevel;
-  readonly reached: AckLevel;
-  readonly copies: number;
-}
-
-export interface WriteOptions {
-  /** @default 'local' */
-  readonly ack?: AckLevel;
-  /** 1 to 255 printable ASCII characters; the same key with the same draft within 24 h stores once. */
-  readonly idempotencyKey?: string;
-}
-
-export interface StoreResult {
-  readonly outcome: 'stored' | 'already-stored';
-  readonly memory: Memory;
-  readonly durability: Durability;
-}
-
-export type BatchResult = StoreResult | { readonly outcome: 'refused'; readonly error: EngramError };
-
-export interface ListRequest {
-  readonly tag?: string;
-  readonly limit: number;
-  /** Exclusive: the last id of the page before. */
-  readonly after?: MemoryId;
-}
-
-export interface EngineOptions {
-  readonly dataDirectory: string;
-  /** Kept from the first start on. Made up when neither given nor on disk. */
-  readonly nodeId?: NodeId;
-  readonly version: string;
-  readonly random: Random;
-  readonly wallClockMs: () => number;
-  readonly wal?: Omit<WalOptions, 'directory'>;
-  readonly memory?: Omit<MemoryStoreOptions, 'directory'>;
-  /** How often the store is flushed so that the log can be cut. @default 5000 */
-  readonly checkpointEveryMs?: number;
-  readonly log?: EngineLog;
-}
-
-/** The part of a pino logger that the engine uses. */
-export interface EngineLog {
-  info(details: object, message: string): void;
-  warn(details: object, message: string): void;
-  error(details: object, message: string): void;
-}
-
-export interface EngineStatus {
-  readonly nodeId: NodeId;
-  readonly version: string;
-  readonly dataDirectory: string;
-  readonly startedAtMs: number;
-  readonly uptimeMs: number;
-  readonly health: EngineHealth;
-  readonly memories: number;
-  readonly spaces: number;
-  readonly log: ReturnType<WriteAheadLog['status']>;
-  readonly store: StoreStatus & {
-    /** Bytes of the memories as encoded. */
-    readonly bytes: number;
-    /** Applied and readable, but not yet committed; the log has it. */
-    readonly backlog: Backlog;
-  };
-  readonly appliedLsn: number;
-  readonly durableAppliedLsn: number;
-}
-
-export interface EngineHealth {
-  readonly status: 'healthy' | 'degraded' | 'failed';
-  readonly reasons: readonly string[];
-}
+import { idConflict, idempotencyConflict, idForgotten, memoryNotFound, refusal, shuttingDown, spaceNotFound } from './refusals.js';
+import { appliedEntry, replay } from './replay.js';
 
 /** Single-node writes all carry the first epoch; promotion in a cluster opens later ones. */
 const FIRST_EPOCH = 1;
 const IDEMPOTENCY_MS = 24 * 60 * 60 * 1000;
-const REPLAY_BATCH = 1024;
+/** A batch goes to the log in parts of at most this many bytes and entries, which any configured group can hold. */
+const PART_BYTES_MAX = 2 * 1024 * 1024;
+const PART_ENTRIES_MAX = 4_096;
 
 /** A write that passed every check and may be appended, or the reason why there is nothing to append. */
 type Prepared =
@@ -133,9 +38,18 @@ type Prepared =
   | { readonly kind: 'settled'; readonly memory: Memory }
   | { readonly kind: 'wait'; readonly until: Promise<void> };
 
+/** An item of a batch on its way to the log. */
+interface AcceptedItem {
+  readonly index: number;
+  readonly write: Write;
+  readonly release: () => void;
+}
+
 interface Write {
   readonly space: SpaceId;
   readonly operation: Operation;
+  /** The operation as the log carries it. */
+  readonly payload: Uint8Array;
   /** Names under which others must wait for this write: its id, its idempotency key, the space's first vector. */
   readonly claims: readonly string[];
 }
@@ -168,47 +82,6 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   }
 }
 
-/** Applies every durable entry the store has not seen. The two must fit without a gap. */
-async function replay(log: WriteAheadLog, store: MemoryStore, logger: EngineLog | undefined): Promise<void> {
-  const { firstLsn, nextLsn, tornTail } = log.recovery;
-  if (tornTail) {
-    logger?.warn({ ...tornTail }, 'cut off a torn log tail: a write that was never acknowledged');
-  }
-  const applied = store.applied.lsn;
-  if (applied + 1 < firstLsn) {
-    throw new EngramError(
-      'store_damaged',
-      `The store has applied the log up to entry ${applied}, but the log begins at entry ${firstLsn}: the entries between are in neither.`,
-      { hint: 'The store directory was removed or replaced. Put it back, or restore the whole data directory from a backup.' },
-    );
-  }
-  if (applied >= nextLsn) {
-    throw new EngramError(
-      'log_damaged',
-      `The store has applied the log up to entry ${applied}, but the log ends before entry ${nextLsn}: acknowledged entries are missing from it.`,
-      { hint: 'The log directory was removed or replaced. Put it back, or restore the whole data directory from a backup.' },
-    );
-  }
-  let batch: LoggedOperation[] = [];
-  let entries = 0;
-  for await (const { lsn, entry } of log.read((applied + 1) as typeof firstLsn)) {
-    batch.push(appliedEntry(lsn, entry, decodeOperation(entry.payload)));
-    entries += 1;
-    if (batch.length === REPLAY_BATCH) {
-      store.apply(batch);
-      batch = [];
-      // Replay can be far faster than the disk: wait for it rather than hold everything in memory.
-      if (store.backlog().saturated) await store.flush();
-    }
-  }
-  if (batch.length > 0) store.apply(batch);
-  if (entries > 0) logger?.info({ entries }, 'applied the log entries that the store had not seen');
-}
-
-function appliedEntry(lsn: number, entry: LogEntry, operation: Operation): LoggedOperation {
-  return { lsn, hlc: entry.hlc, partition: entry.partition, epoch: entry.epoch, seq: entry.seq, operation };
-}
-
 export class Engine {
   readonly nodeId: NodeId;
   readonly version: string;
@@ -222,8 +95,7 @@ export class Engine {
   readonly #clock: HybridClock;
   readonly #ulids: UlidFactory;
   readonly #sequences: PartitionSequences;
-  /** Writes on their way through the log, which the store cannot know yet, by claim. Bounded by the log's queue. */
-  readonly #inFlight = new Map<string, Promise<void>>();
+  readonly #claims = new Claims();
   readonly #startedAtMs: number;
   readonly #startedAt = performance.now();
   readonly #checkpointTimer: NodeJS.Timeout;
@@ -270,7 +142,7 @@ export class Engine {
           await prepared.until;
           break;
         case 'append':
-          await this.#commit([prepared.write], this.#claim([prepared.write]));
+          await this.#commit([prepared.write], this.#claims.hold(prepared.write.claims));
           return { outcome: 'stored', memory: storedBy(prepared.write), durability };
       }
     }
@@ -280,25 +152,24 @@ export class Engine {
   async storeBatch(drafts: readonly MemoryDraft[], options: WriteOptions = {}): Promise<readonly BatchResult[]> {
     const durability = reachLocal(options.ack);
     const results = new Array<BatchResult>(drafts.length);
-    const writes: { readonly index: number; readonly write: Write; readonly release: () => void }[] = [];
+    const accepted: AcceptedItem[] = [];
     const later: number[] = [];
     for (const [index, draft] of drafts.entries()) {
       try {
         const prepared = this.#prepare(draft, itemKey(options.idempotencyKey, index));
         if (prepared.kind === 'settled') results[index] = { outcome: 'already-stored', memory: prepared.memory, durability };
         else if (prepared.kind === 'wait') later.push(index);
-        else writes.push({ index, write: prepared.write, release: this.#claim([prepared.write]) });
+        else accepted.push({ index, write: prepared.write, release: this.#claims.hold(prepared.write.claims) });
       } catch (error) {
         results[index] = refusal(error);
       }
     }
-    if (writes.length > 0) {
-      const outcome = await this.#commit(
-        writes.map(({ write }) => write),
-        () => writes.forEach(({ release }) => release()),
-      ).catch(refusal);
-      for (const { index, write } of writes) results[index] = outcome ?? { outcome: 'stored', memory: storedBy(write), durability };
-    }
+    await Promise.all(
+      inParts(accepted).map(async (part) => {
+        const refused = await this.#commit(part.map(({ write }) => write), () => part.forEach(({ release }) => release())).catch(refusal);
+        for (const { index, write } of part) results[index] = refused ?? { outcome: 'stored', memory: storedBy(write), durability };
+      }),
+    );
     // An item that met its own id or key, in this batch or in another request, is decided once that one has landed.
     for (const index of later) {
       const idempotencyKey = itemKey(options.idempotencyKey, index);
@@ -316,7 +187,7 @@ export class Engine {
     const durability = reachLocal(options.ack);
     for (;;) {
       this.#checkOpen();
-      const pending = this.#inFlight.get(idClaim(space, id));
+      const pending = this.#claims.heldOn(idClaim(space, id));
       if (pending) {
         await pending;
         continue;
@@ -325,12 +196,8 @@ export class Engine {
       const found = this.#store.lookup(space, id);
       if (found.kind === 'forgotten') return { durability };
       if (found.kind === 'absent') throw memoryNotFound(space, id);
-      const write: Write = {
-        space,
-        operation: { kind: 'forget', space, id, atMs: this.#wallClockMs() },
-        claims: [idClaim(space, id)],
-      };
-      await this.#commit([write], this.#claim([write]));
+      const write = writeOf(space, { kind: 'forget', space, id, atMs: this.#wallClockMs() }, [idClaim(space, id)]);
+      await this.#commit([write], this.#claims.hold(write.claims));
       return { durability };
     }
   }
@@ -376,24 +243,16 @@ export class Engine {
   async setSpacePolicy(space: SpaceId, policy: SpacePolicy): Promise<SpaceSummary> {
     this.#checkOpen();
     if (policy.ack !== undefined) reachLocal(policy.ack);
-    const write: Write = { space, operation: { kind: 'set-space-policy', space, policy }, claims: [] };
+    const write = writeOf(space, { kind: 'set-space-policy', space, policy }, [policyClaim(space)]);
     this.#store.admit(write.operation);
-    await this.#commit([write], () => undefined);
+    for (let pending = this.#claims.heldOn(policyClaim(space)); pending; pending = this.#claims.heldOn(policyClaim(space))) await pending;
+    await this.#commit([write], this.#claims.hold(write.claims));
     return this.space(space);
   }
 
   /** Whether this node does its work: `failed` acknowledges no writes, `degraded` refuses them for now. */
   health(): EngineHealth {
-    const log = this.#log.status();
-    const store = this.#store.status();
-    const reasons: string[] = [];
-    if (this.#failure) reasons.push(this.#failure);
-    if (log.state === 'failed') reasons.push(`the write-ahead log failed: ${log.reason ?? 'unknown reason'}; restart the node once the disk is sound`);
-    if (store.state === 'failed') reasons.push(`the store failed: ${store.reason}; acknowledged writes are safe in the log, restart the node once the disk is sound`);
-    if (reasons.length > 0) return { status: 'failed', reasons };
-    if (log.state === 'full') reasons.push(`the disk is full: ${log.reason ?? 'no space left'}; writes resume when space returns`);
-    if (store.state === 'stalled') reasons.push(`the store cannot commit: ${store.reason}; acknowledged writes stay safe in the log`);
-    return { status: reasons.length > 0 ? 'degraded' : 'healthy', reasons };
+    return healthOf(this.#log.status(), this.#store.status(), this.#failure);
   }
 
   /** Whether requests should be sent here. Reads are served through a full disk, so that alone is no reason to stay away. */
@@ -439,7 +298,7 @@ export class Engine {
 
   async #runClose(): Promise<void> {
     clearInterval(this.#checkpointTimer);
-    await Promise.all(this.#inFlight.values());
+    await this.#claims.settled();
     await this.checkpoint();
     await this.#log.close();
     await this.#store.close();
@@ -468,7 +327,7 @@ export class Engine {
     let idempotency: Extract<Operation, { kind: 'store' }>['idempotency'];
     if (idempotencyKey !== undefined) {
       const key = `${draft.space}/${idempotencyKey}`;
-      const pending = this.#inFlight.get(keyClaim(key));
+      const pending = this.#claims.heldOn(keyClaim(key));
       if (pending) return { kind: 'wait', until: pending };
       const fingerprint = fingerprintOf(draft);
       const earlier = this.#store.idempotent(key, nowMs);
@@ -477,7 +336,7 @@ export class Engine {
       idempotency = { key, fingerprint, expiresAtMs: nowMs + IDEMPOTENCY_MS };
     }
     if (draft.id !== undefined) {
-      const pending = this.#inFlight.get(idClaim(draft.space, draft.id));
+      const pending = this.#claims.heldOn(idClaim(draft.space, draft.id));
       if (pending) return { kind: 'wait', until: pending };
       const found = this.#store.lookup(draft.space, draft.id);
       if (found.kind === 'forgotten') throw idForgotten(draft.space, draft.id);
@@ -489,13 +348,13 @@ export class Engine {
     claims.push(idClaim(memory.space, memory.id));
     if (memory.embedding && this.#store.space(memory.space)?.dimension === undefined) {
       // The first vector fixes the dimension, so a second one waits until it is known which that is.
-      const pending = this.#inFlight.get(vectorClaim(memory.space));
+      const pending = this.#claims.heldOn(vectorClaim(memory.space));
       if (pending) return { kind: 'wait', until: pending };
       claims.push(vectorClaim(memory.space));
     }
     const operation: Operation = idempotency ? { kind: 'store', memory, idempotency } : { kind: 'store', memory };
     this.#store.admit(operation);
-    return { kind: 'append', write: { space: memory.space, operation, claims } };
+    return { kind: 'append', write: writeOf(memory.space, operation, claims) };
   }
 
   /** A key that was used before: the same draft gets the same answer, another draft is refused. */
@@ -505,18 +364,6 @@ export class Engine {
     const found = this.#store.lookup(draft.space, result.id);
     if (found.kind !== 'memory') throw idForgotten(draft.space, result.id);
     return { kind: 'settled', memory: found.memory };
-  }
-
-  /** Makes others wait for these writes until the returned function is called. */
-  #claim(writes: readonly Write[]): () => void {
-    let settle!: () => void;
-    const settled = new Promise<void>((resolve) => (settle = resolve));
-    const claims = writes.flatMap((write) => write.claims);
-    for (const claim of claims) this.#inFlight.set(claim, settled);
-    return () => {
-      for (const claim of claims) this.#inFlight.delete(claim);
-      settle();
-    };
   }
 
   /** Through the log, then into the store. Returns once the writes are durable and visible. */
@@ -540,7 +387,7 @@ export class Engine {
       epoch: FIRST_EPOCH,
       hlc: this.#clock.tick(this.#wallClockMs()),
       origin: this.nodeId,
-      payload: encodeOperation(write.operation),
+      payload: write.payload,
     };
   }
 
@@ -576,16 +423,26 @@ export class Engine {
   }
 }
 
-function idClaim(space: SpaceId, id: MemoryId): string {
-  return `id:${space}/${id}`;
+function writeOf(space: SpaceId, operation: Operation, claims: readonly string[]): Write {
+  return { space, operation, claims, payload: encodeOperation(operation) };
 }
 
-function keyClaim(key: string): string {
-  return `key:${key}`;
-}
-
-function vectorClaim(space: SpaceId): string {
-  return `vector:${space}`;
+/** Cuts a batch into parts that the log takes in one piece, keeping the order. */
+function inParts(items: readonly AcceptedItem[]): AcceptedItem[][] {
+  const parts: AcceptedItem[][] = [];
+  let room = 0;
+  for (const item of items) {
+    const { byteLength } = item.write.payload;
+    const last = parts.at(-1);
+    if (!last || last.length === PART_ENTRIES_MAX || byteLength > room) {
+      parts.push([item]);
+      room = PART_BYTES_MAX - byteLength;
+    } else {
+      last.push(item);
+      room -= byteLength;
+    }
+  }
+  return parts;
 }
 
 /** Each item of a batch under one idempotency key has a key of its own, so that a repeated batch repeats item by item. */
@@ -596,57 +453,4 @@ function itemKey(key: string | undefined, index: number): string | undefined {
 function storedBy(write: Write): Memory {
   assert(write.operation.kind === 'store', 'only a store yields a memory');
   return write.operation.memory;
-}
-
-function reachLocal(requested: AckLevel = 'local'): Durability {
-  if (requested !== 'local') {
-    throw new EngramError('invalid_argument', `ack=${requested} needs copies on other nodes, and this is a single node.`, {
-      hint: 'Use ack=local, or leave it out: the answer then says what was reached.',
-      details: { field: 'ack' },
-    });
-  }
-  return { requested, reached: 'local', copies: 1 };
-}
-
-function refusal(error: unknown): { readonly outcome: 'refused'; readonly error: EngramError } {
-  const expected = error instanceof EngramError ? error : new EngramError('internal', 'The item failed for a reason nobody foresaw.', { cause: error });
-  return { outcome: 'refused', error: expected };
-}
-
-function shuttingDown(): EngramError {
-  return new EngramError('shutting_down', 'This node is shutting down.', { hint: 'Try again when it is back.' });
-}
-
-function spaceNotFound(space: SpaceId): EngramError {
-  return new EngramError('space_not_found', `There is no memory space ${space} here.`, {
-    hint: 'A space comes into being with the first memory stored in it. GET /api/v1/spaces lists those that exist.',
-    details: { space },
-  });
-}
-
-function memoryNotFound(space: SpaceId, id: MemoryId): EngramError {
-  return new EngramError('memory_not_found', `There is no memory ${id} in space ${space}.`, {
-    hint: 'Check the id and the space; a memory that was forgotten does not come back.',
-    details: { space, id },
-  });
-}
-
-function idForgotten(space: SpaceId, id: MemoryId): EngramError {
-  return new EngramError('id_forgotten', `The memory ${id} of space ${space} was forgotten; its id cannot be used again.`, {
-    hint: 'Store it under a new id, or leave the id out.',
-    details: { space, id },
-  });
-}
-
-function idConflict(space: SpaceId, id: MemoryId): EngramError {
-  return new EngramError('id_conflict', `Space ${space} already holds another memory under the id ${id}.`, {
-    hint: 'Memories are immutable: store the new one under a new id, or forget the old one.',
-    details: { space, id },
-  });
-}
-
-function idempotencyConflict(): EngramError {
-  return new EngramError('idempotency_conflict', 'This Idempotency-Key was used for another memory within the last 24 hours.', {
-    hint: 'Repeat a request with its own key and unchanged body, and use a new key for each new memory.',
-  });
 }

@@ -1,4 +1,5 @@
-export { ackLevels, Engine, openEngine } from './engine.js';
-export type * from './engine.js';
+export { ackLevels } from '@engram/memory';
+export { Engine, openEngine } from './engine.js';
+export type * from './engine-types.js';
 export type { MemoryDraft } from './draft.js';
 export type { MissingPart, RecallAnswer, RecalledMemory, RecallRequest } from './gather-recall.js';

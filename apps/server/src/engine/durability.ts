@@ -1,0 +1,13 @@
+import { EngramError } from '@engram/kernel';
+import type { AckLevel, Durability } from './engine-types.js';
+
+/** A single node reaches `local` and nothing else. @throws EngramError `invalid_argument` for any other level. */
+export function reachLocal(requested: AckLevel = 'local'): Durability {
+  if (requested !== 'local') {
+    throw new EngramError('invalid_argument', `ack=${requested} needs copies on other nodes, and this is a single node.`, {
+      hint: 'Use ack=local, or leave it out: the answer then says what was reached.',
+      details: { field: 'ack' },
+    });
+  }
+  return { requested, reached: 'local', copies: 1 };
+}

@@ -1,0 +1,81 @@
+/** What the engine takes and gives. */
+import type { EngramError, MemoryId, NodeId, Random } from '@engram/kernel';
+import type { ackLevels, Backlog, Memory, MemoryStoreOptions, StoreStatus } from '@engram/memory';
+import type { LogStatus, WalOptions } from '@engram/replication';
+
+export type AckLevel = (typeof ackLevels)[number];
+
+/** What an answer says about how safe a write is. A single node has one copy and only the level `local`. */
+export interface Durability {
+  readonly requested: AckLevel;
+  readonly reached: AckLevel;
+  readonly copies: number;
+}
+
+export interface WriteOptions {
+  /** @default 'local' */
+  readonly ack?: AckLevel;
+  /** 1 to 255 printable ASCII characters; the same key with the same draft within 24 h stores once. */
+  readonly idempotencyKey?: string;
+}
+
+export interface StoreResult {
+  readonly outcome: 'stored' | 'already-stored';
+  readonly memory: Memory;
+  readonly durability: Durability;
+}
+
+export type BatchResult = StoreResult | { readonly outcome: 'refused'; readonly error: EngramError };
+
+export interface ListRequest {
+  readonly tag?: string;
+  readonly limit: number;
+  /** Exclusive: the last id of the page before. */
+  readonly after?: MemoryId;
+}
+
+export interface EngineOptions {
+  readonly dataDirectory: string;
+  /** Kept from the first start on. Made up when neither given nor on disk. */
+  readonly nodeId?: NodeId;
+  readonly version: string;
+  readonly random: Random;
+  readonly wallClockMs: () => number;
+  readonly wal?: Omit<WalOptions, 'directory'>;
+  readonly memory?: Omit<MemoryStoreOptions, 'directory'>;
+  /** How often the store is flushed so that the log can be cut. @default 5000 */
+  readonly checkpointEveryMs?: number;
+  readonly log?: EngineLog;
+}
+
+/** The part of a pino logger that the engine uses. */
+export interface EngineLog {
+  info(details: object, message: string): void;
+  warn(details: object, message: string): void;
+  error(details: object, message: string): void;
+}
+
+export interface EngineStatus {
+  readonly nodeId: NodeId;
+  readonly version: string;
+  readonly dataDirectory: string;
+  readonly startedAtMs: number;
+  readonly uptimeMs: number;
+  readonly health: EngineHealth;
+  readonly memories: number;
+  readonly spaces: number;
+  readonly log: LogStatus;
+  readonly store: StoreStatus & {
+    /** Bytes of the memories as encoded. */
+    readonly bytes: number;
+    /** Applied and readable, but not yet committed; the log has it. */
+    readonly backlog: Backlog;
+  };
+  readonly appliedLsn: number;
+  readonly durableAppliedLsn: number;
+}
+
+export interface EngineHealth {
+  readonly status: 'healthy' | 'degraded' | 'failed';
+  readonly reasons: readonly string[];
+}
