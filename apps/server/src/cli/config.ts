@@ -1,0 +1,56 @@
+import type { Command } from 'commander';
+import { ConfigError, describeSource, formatValue, keys, loadConfig, renderConfigReference, type LoadedConfig } from '../config/index.js';
+import { exitCodes, print, type Cli } from './cli.js';
+import { renderTable } from './tables.js';
+
+interface CheckOptions {
+  readonly config?: string;
+  readonly json?: boolean;
+}
+
+export function configCommand(program: Command, cli: Cli, exit: (code: number) => void): void {
+  const config = program.command('config').description('check the configuration, or print its reference');
+  config
+    .command('check')
+    .description('print every value and where it comes from; exits 1 when a start would be refused')
+    .option('-c, --config <file>', 'TOML file (default: ENGRAM_CONFIG)')
+    .option('--json', 'print JSON for scripts')
+    .action((options: CheckOptions) => exit(checkConfig(cli, options)));
+  config
+    .command('reference')
+    .description('print the reference of all keys as Markdown')
+    .action(() => print(cli.stdout, renderConfigReference()));
+}
+
+/** Returns the exit code. Everything that is wrong is printed, not only the first. */
+export function checkConfig(cli: Cli, { config: file, json }: CheckOptions): number {
+  let loaded: LoadedConfig;
+  try {
+    loaded = loadConfig({ file, env: cli.env });
+  } catch (error) {
+    if (json !== true || !(error instanceof ConfigError)) throw error;
+    print(cli.stdout, JSON.stringify({ ok: false, problems: error.problems }));
+    return exitCodes.failed;
+  }
+  print(cli.stdout, json === true ? JSON.stringify(asJson(loaded)) : asTable(loaded));
+  return exitCodes.ok;
+}
+
+function asTable(loaded: LoadedConfig): string {
+  const rows = [...keys.values()].map((key) => [key.path, formatValue(key, valueAt(loaded, key.path)), describeSource(loaded.provenance.get(key.path)!)]);
+  const warnings = loaded.warnings.map(({ message }) => `warning: ${message}`);
+  return [renderTable(['key', 'value', 'from'], rows), ...warnings, 'The configuration is good.'].join('\n');
+}
+
+function asJson(loaded: LoadedConfig): object {
+  const values = [...keys.values()].map((key) => {
+    const value = valueAt(loaded, key.path);
+    const source = describeSource(loaded.provenance.get(key.path)!);
+    return [key.path, { ...(value === undefined ? {} : { value: JSON.parse(key.secret ? '"(secret)"' : formatValue(key, value)) as unknown }), source }];
+  });
+  return { ok: true, values: Object.fromEntries(values) as object, warnings: loaded.warnings };
+}
+
+function valueAt({ config }: LoadedConfig, path: string): unknown {
+  return path.split('.').reduce<unknown>((table, word) => (table as Record<string, unknown>)[word], config);
+}

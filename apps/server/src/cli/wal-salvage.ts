@@ -1,0 +1,66 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Command } from 'commander';
+import type { SalvageReport } from '@engram/replication';
+import { print, type Cli } from './cli.js';
+import { UsageError } from './failures.js';
+import { readableBytes } from './tables.js';
+
+interface SalvageCommandOptions {
+  readonly dataDir: string;
+  readonly dryRun?: boolean;
+  readonly json?: boolean;
+}
+
+export function walSalvageCommand(program: Command, cli: Cli): void {
+  program
+    .command('wal-salvage')
+    .description('keep what can be read of a damaged write-ahead log; moves the damaged files aside and deletes nothing')
+    .requiredOption('-d, --data-dir <dir>', 'data directory of the node, which must be stopped')
+    .option('--dry-run', 'say what would be done, and change nothing')
+    .option('--json', 'print JSON for scripts')
+    .action((options: SalvageCommandOptions) => salvage(cli, options));
+}
+
+export async function salvage(cli: Cli, { dataDir, dryRun, json }: SalvageCommandOptions): Promise<void> {
+  const root = resolve(dataDir);
+  if (!existsSync(join(root, 'wal'))) throw new UsageError(`${root} holds no write-ahead log`, 'Name the data directory of a node with --data-dir: the folder that has a folder `wal` in it.');
+  // The engine's libraries are loaded by the commands that need them, so that the others start quickly.
+  const [{ openDataDirectory }, { openMemoryStore }, { salvageLog }, { systemRandom }] = await Promise.all([
+    import('../engine/data-directory.js'),
+    import('@engram/memory'),
+    import('@engram/replication'),
+    import('@engram/kernel/node'),
+  ]);
+  // Owning the directory keeps a running node out of the log while it is taken apart.
+  const directory = await openDataDirectory(root, undefined, systemRandom());
+  try {
+    const store = await openMemoryStore({ directory: directory.storePath });
+    // What the store has applied was durable in the log once: those positions must not be given out again.
+    const knownDurableLsn = store.applied.lsn;
+    await store.close();
+    const report = await salvageLog(directory.walPath, { dryRun: dryRun === true, knownDurableLsn });
+    print(cli.stdout, json === true ? JSON.stringify(report) : describe(report));
+  } finally {
+    await directory.release();
+  }
+}
+
+function describe({ needed, dryRun, resumed, entriesKept, losses, damagedDirectory, moved }: SalvageReport): string {
+  const finished = resumed ? ['An interrupted salvage was finished first.'] : [];
+  if (!needed) return [...finished, `The log is good: ${entriesKept} entries. Nothing was changed.`].join('\n');
+  const would = dryRun ? 'would be' : 'were';
+  return [
+    ...finished,
+    `${entriesKept} entries can be read and ${would} kept.`,
+    ...losses.map(({ file, offset, bytes, reason, firstLsn, lastLsn }) => `lost: ${file} at ${offset}, ${bytes === 0 ? 'the whole file' : readableBytes(bytes)}: ${reason}${lostEntries(firstLsn, lastLsn)}`),
+    ...(moved.length === 0 ? [] : [`${moved.join(', ')} ${would} moved to ${damagedDirectory ?? 'a folder beside the log'}.`]),
+    dryRun ? 'Nothing was changed. Run it without --dry-run to do it.' : 'Start the node again; what was lost is named above.',
+  ].join('\n');
+}
+
+function lostEntries(first: number | undefined, last: number | undefined): string {
+  if (first === undefined) return ' (no entry)';
+  if (last === undefined) return ` (entries from ${first} on)`;
+  return first === last ? ` (entry ${first})` : ` (entries ${first} to ${last})`;
+}
