@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { EngramError } from '@engram/kernel';
 import type { Deadline, Metadata } from '@grpc/grpc-js';
 
@@ -11,6 +12,7 @@ export class CallContext {
   readonly signal: AbortSignal;
   readonly #metadata: Metadata;
   readonly #deadlineMs: number;
+  readonly #startedAt = performance.now();
 
   constructor(call: ServedCall, newRequestId: () => string = () => '') {
     const aborted = new AbortController();
@@ -33,6 +35,11 @@ export class CallContext {
   /** Time until the deadline of the call, in milliseconds; negative after it, infinite without one. */
   remainingMs(): number {
     return this.#deadlineMs - Date.now();
+  }
+
+  /** Time since the call arrived, in seconds. */
+  elapsedSeconds(): number {
+    return (performance.now() - this.#startedAt) / 1_000;
   }
 
   /**

@@ -48,6 +48,8 @@ export interface FinishedCall {
   /** Name of the method in the contract, `StoreStream`. */
   readonly method: string;
   readonly call: CallContext;
+  /** Time from the arrival of the call to its end, in seconds. */
+  readonly seconds: number;
   /** What the handler threw; absent when the call succeeded. */
   readonly error?: unknown;
 }
@@ -110,11 +112,11 @@ function serveUnary<Request, Response>(
     };
     answer().then(
       (bytes) => {
-        options.onFinished?.({ method: method.name, call: context });
+        options.onFinished?.({ method: method.name, call: context, seconds: context.elapsedSeconds() });
         callback(null, bytes);
       },
       (error: unknown) => {
-        options.onFinished?.({ method: method.name, call: context, error });
+        options.onFinished?.({ method: method.name, call: context, seconds: context.elapsedSeconds(), error });
         callback(errorToStatus(error, failureContext(context, options)));
       },
     );
@@ -139,11 +141,11 @@ function serveStream<Request, Response>(
     };
     converse().then(
       () => {
-        options.onFinished?.({ method: method.name, call: context });
+        options.onFinished?.({ method: method.name, call: context, seconds: context.elapsedSeconds() });
         call.end();
       },
       (error: unknown) => {
-        options.onFinished?.({ method: method.name, call: context, error });
+        options.onFinished?.({ method: method.name, call: context, seconds: context.elapsedSeconds(), error });
         // This is how grpc-js takes the status of a stream: it sends what was written, then ends the call with it.
         if (!call.destroyed) call.emit('error', errorToStatus(error, failureContext(context, options)));
       },

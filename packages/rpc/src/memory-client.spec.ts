@@ -21,7 +21,7 @@ async function clientOf(
 }
 
 const stored = (draft: MemoryDraft) => ({
-  result: { $case: 'stored' as const, value: { id: draft.content, outcome: 1, durability: { requested: 1, reached: 1, copies: 1 } } },
+  result: { $case: 'stored' as const, value: { id: draft.content, memorySpace: 'default', outcome: 1, storedAt: undefined, durability: { requested: 1, reached: 1, copies: 1 } } },
 });
 
 /** Answers every batch, and counts how many it has taken. */

@@ -6,6 +6,7 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { Timestamp } from "../../google/protobuf/timestamp.js";
 import { ErrorDetail } from "./error.js";
 import {
   AckLevel,
@@ -94,7 +95,13 @@ export interface StoredItem {
   /** Whether the memory is new or was there already. */
   outcome: StoreOutcome;
   /** What the write was promised and what it reached. */
-  durability: Durability | undefined;
+  durability:
+    | Durability
+    | undefined;
+  /** Space of the memory. */
+  memorySpace: string;
+  /** When the server stored it, to the millisecond. */
+  storedAt: Timestamp | undefined;
 }
 
 /** RecallRequest asks for the memories that fit a cue best. */
@@ -103,7 +110,7 @@ export interface RecallRequest {
   cue:
     | Cue
     | undefined;
-  /** Spaces to look in; the single entry `*` means all. Empty means `default`. */
+  /** Spaces to look in, at most 1000; the single entry `*` means all. Empty means `default`. */
   spaces: string[];
   /** At most this many memories, 1 to 1000. Absent means 10. */
   limit?:
@@ -113,7 +120,10 @@ export interface RecallRequest {
   minConfidence?:
     | number
     | undefined;
-  /** Give up looking further after this many milliseconds. Absent means 5000. The deadline of the call also counts. */
+  /**
+   * Look no further after this many milliseconds, 1 to 300000. Absent means 5000. What is not reached in time, or before
+   * the deadline of the call, is reported as missing.
+   */
   timeoutMs?:
     | number
     | undefined;
@@ -605,7 +615,7 @@ export const StoreResult: MessageFns<StoreResult> = {
 };
 
 function createBaseStoredItem(): StoredItem {
-  return { id: "", outcome: 0, durability: undefined };
+  return { id: "", outcome: 0, durability: undefined, memorySpace: "", storedAt: undefined };
 }
 
 export const StoredItem: MessageFns<StoredItem> = {
@@ -618,6 +628,12 @@ export const StoredItem: MessageFns<StoredItem> = {
     }
     if (message.durability !== undefined) {
       Durability.encode(message.durability, writer.uint32(26).fork()).join();
+    }
+    if (message.memorySpace !== "") {
+      writer.uint32(34).string(message.memorySpace);
+    }
+    if (message.storedAt !== undefined) {
+      Timestamp.encode(message.storedAt, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -659,6 +675,22 @@ export const StoredItem: MessageFns<StoredItem> = {
             message.durability = Durability.decode(reader, reader.uint32());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.memorySpace = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.storedAt = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -680,6 +712,10 @@ export const StoredItem: MessageFns<StoredItem> = {
     message.outcome = object.outcome ?? 0;
     message.durability = (object.durability !== undefined && object.durability !== null)
       ? Durability.fromPartial(object.durability)
+      : undefined;
+    message.memorySpace = object.memorySpace ?? "";
+    message.storedAt = (object.storedAt !== undefined && object.storedAt !== null)
+      ? Timestamp.fromPartial(object.storedAt)
       : undefined;
     return message;
   },

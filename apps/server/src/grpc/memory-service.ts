@@ -1,0 +1,161 @@
+import { EngramError } from '@engram/kernel';
+import type { Handlers, ListRequest, ListResponse, MemoryDefinition, RecallRequest, StoreStreamRequest, StoreStreamResponse } from '@engram/rpc';
+import { StoredMemory } from '@engram/rpc';
+import type { BatchResult, Engine, MemoryDraft } from '../engine/index.js';
+import type { ServerMetrics } from '../metrics/index.js';
+import { untilStopping } from './until-stopping.js';
+import { cueOf, draftOf, durabilityMessage, memoryIdOf, memoryMessage, recallMessage, resultMessage, spaceOf, spacesOf, storeMessage, writeOptionsOf } from './messages.js';
+
+/** The part of the engine that gRPC needs. */
+export type GrpcEngine = Pick<Engine, 'nodeId' | 'store' | 'storeBatch' | 'get' | 'list' | 'forget' | 'recall'>;
+
+/** The part of the metrics that gRPC needs. */
+export type GrpcMetrics = Pick<ServerMetrics, 'succeeded' | 'failed' | 'batchItem'>;
+
+export interface MemoryServiceOptions {
+  readonly engine: GrpcEngine;
+  readonly metrics?: GrpcMetrics | undefined;
+  /** Largest message that is sent; a page of a list is cut to fit into it. */
+  readonly messageBytesMax: number;
+  /** Most streams that store at the same time; the next one is refused as overloaded. */
+  readonly storeStreamsMax: number;
+  /** Aborts when the server stops: streams are then ended between two batches. */
+  readonly stopping: AbortSignal;
+}
+
+/** Most drafts in one batch of a stream. One batch is one trip to the disk; more drafts gain nothing and hold up others. */
+export const batchDraftsMax = 1_000;
+const limitMax = 1_000;
+const listLimitDefault = 100;
+const recallLimitDefault = 10;
+const recallSpacesMax = 1_000;
+const recallTimeoutMsDefault = 5_000;
+const recallTimeoutMsMax = 300_000;
+/** How long a client should stay away when every stream is taken. */
+const retryAfterMs = 1_000;
+/** What a page needs beside its memories: the cursor and the framing of each memory. */
+const pageBytesBeside = 1_024;
+const memoryBytesBeside = 8;
+
+/** The Memory service of `engram.v1` over an engine. */
+export function memoryService({ engine, metrics, messageBytesMax, storeStreamsMax, stopping }: MemoryServiceOptions): Handlers<typeof MemoryDefinition> {
+  let storeStreams = 0;
+  return {
+    async store(request) {
+      const draft = draftOf(required(request.draft, 'draft'));
+      return storeMessage(await engine.store(draft, writeOptionsOf(request)));
+    },
+
+    async *storeStream(batches, call) {
+      if (storeStreams >= storeStreamsMax) throw tooManyStreams(storeStreams);
+      storeStreams += 1;
+      try {
+        for await (const batch of untilStopping(batches, stopping)) {
+          call.checkDeadline();
+          yield await storeBatch(engine, metrics, batch);
+        }
+      } finally {
+        storeStreams -= 1;
+      }
+    },
+
+    recall(request, call) {
+      return recallMessage(engine.recall(recallOf(request, call.remainingMs())));
+    },
+
+    get({ memorySpace, id }) {
+      return { memory: memoryMessage(engine.get(spaceOf(memorySpace), memoryIdOf(id)), 'embedding') };
+    },
+
+    async forget(request) {
+      const { durability } = await engine.forget(spaceOf(request.memorySpace), memoryIdOf(request.id), writeOptionsOf(request));
+      return { durability: durabilityMessage(durability) };
+    },
+
+    list(request) {
+      return list(engine, request, messageBytesMax);
+    },
+  };
+}
+
+/** Every draft is kept or refused on its own; a batch that is wrong as a whole ends the stream. */
+async function storeBatch(engine: GrpcEngine, metrics: GrpcMetrics | undefined, batch: StoreStreamRequest): Promise<StoreStreamResponse> {
+  const { sequence, drafts } = batch;
+  const startedAt = performance.now();
+  if (drafts.length === 0 || drafts.length > batchDraftsMax) {
+    throw outOfRange('drafts', `holds ${drafts.length} memories in batch ${sequence}; a batch has 1 to ${batchDraftsMax}`);
+  }
+  const results = new Array<BatchResult>(drafts.length);
+  const converted: { readonly index: number; readonly draft: MemoryDraft }[] = [];
+  for (const [index, message] of drafts.entries()) {
+    try {
+      converted.push({ index, draft: draftOf(message) });
+    } catch (error) {
+      if (!(error instanceof EngramError)) throw error;
+      results[index] = { outcome: 'refused', error };
+    }
+  }
+  const stored = await engine.storeBatch(
+    converted.map(({ draft }) => draft),
+    writeOptionsOf(batch),
+  );
+  for (const [place, { index }] of converted.entries()) results[index] = stored[place]!;
+  for (const { outcome } of results) metrics?.batchItem(outcome === 'already-stored' ? 'already_stored' : outcome);
+  metrics?.succeeded('store_batch', (performance.now() - startedAt) / 1_000);
+  return { sequence, results: results.map(resultMessage) };
+}
+
+function recallOf(request: RecallRequest, remainingMs: number): Parameters<GrpcEngine['recall']>[0] {
+  const { cue, spaces, limit = recallLimitDefault, minConfidence, timeoutMs = recallTimeoutMsDefault, explain } = request;
+  requireRange('limit', limit, limitMax);
+  requireRange('timeout_ms', timeoutMs, recallTimeoutMsMax);
+  if (spaces.length > recallSpacesMax) throw outOfRange('spaces', `names ${spaces.length} spaces; at most ${recallSpacesMax} are possible`);
+  return {
+    cue: cueOf(required(cue, 'cue')),
+    spaces: spacesOf(spaces),
+    limit,
+    explain,
+    timeoutMs: Math.min(timeoutMs, remainingMs),
+    ...(minConfidence === undefined ? {} : { minConfidence }),
+  };
+}
+
+/** A page ends early when the next memory would no longer fit into the message; its cursor is then the last that did. */
+function list(engine: GrpcEngine, request: ListRequest, messageBytesMax: number): ListResponse {
+  const { memorySpace, tag, limit = listLimitDefault, after, includeEmbeddings } = request;
+  requireRange('limit', limit, limitMax);
+  const page = engine.list(spaceOf(memorySpace), {
+    limit,
+    ...(tag === undefined ? {} : { tag }),
+    ...(after === undefined ? {} : { after: memoryIdOf(after) }),
+  });
+  const memories: StoredMemory[] = [];
+  let bytes = pageBytesBeside;
+  for (const memory of page.memories) {
+    const message = memoryMessage(memory, includeEmbeddings ? 'embedding' : undefined);
+    bytes += StoredMemory.encode(message).finish().byteLength + memoryBytesBeside;
+    if (bytes > messageBytesMax && memories.length > 0) return { memories, next: memories.at(-1)!.id };
+    memories.push(message);
+  }
+  return { memories, next: page.next };
+}
+
+function required<Message>(message: Message | undefined, field: string): Message {
+  if (message === undefined) throw outOfRange(field, 'is missing');
+  return message;
+}
+
+function requireRange(field: string, value: number, max: number): void {
+  if (value < 1 || value > max) throw outOfRange(field, `is ${value}; it must be from 1 to ${max}`);
+}
+
+function outOfRange(field: string, complaint: string): EngramError {
+  return new EngramError('invalid_argument', `${field} ${complaint}.`, { details: { field } });
+}
+
+function tooManyStreams(open: number): EngramError {
+  return new EngramError('overloaded', `${open} streams are storing, as many as this node takes at once; nothing of this one was done.`, {
+    hint: 'Wait for another stream to end, or share one stream between several producers.',
+    details: { retryAfterMs },
+  });
+}
