@@ -15,7 +15,8 @@
  */
 export { openWriteAheadLog, type LogRecoveryReport, type LogStatus, type WalOptions, type WriteAheadLog } from './node/write-ahead-log.js';
 export type { ReadEntry } from './node/log-reader.js';
-export { lsn, type LogEntry, type LogGap, type LogOptions, type LogState, type Lsn, type TornTail } from './core/index.js';
+export { salvageLog, type SalvageOptions, type SalvageReport } from './node/salvage.js';
+export { lsn, type LogEntry, type LogGap, type LogOptions, type LogState, type Lsn, type SalvageLoss, type TornTail } from './core/index.js';
 
 // For tests of whatever is built on the log.
 export { nodeFileSystem, type LogFile, type LogFileSystem } from './node/file-system.js';

@@ -11,6 +11,7 @@ export { lsn, parseSegmentFileName, plus, segmentFileName, type Lsn } from './ls
 export { resolveLogOptions, type LogOptions } from './options.js';
 
 export { LogRecovery, type LogDamage, type LogGap, type RecoveredLog, type RecoveryOutcome, type RecoveryWitnesses, type TornTail } from './recovery.js';
+export { LogSalvage, UNKNOWN_LOSS_POSITIONS, type SalvagedSegment, type SalvageLoss } from './salvage.js';
 export { scanSegment, type SegmentFault, type SegmentScan } from './segment-scan.js';
 export { deletableSegments, type SegmentSummary } from './retention.js';
 

@@ -164,8 +164,9 @@ export class LogRecovery {
     const nextLsn = scan?.nextLsn ?? lsn(1);
     if (scan?.fault?.proof) return { file, offset, reason: scan.fault.reason, firstLsn: nextLsn, lastLsn: scan.fault.proof.missingThrough };
     if (scan?.continued) return { file: segmentFileName(nextLsn), offset: 0, reason: 'the newest segment is missing', firstLsn: nextLsn };
-    if (cleanMark && this.#logId !== undefined && cleanMark.logId !== this.#logId) {
-      return { file: CLEAN_MARK_FILE, offset: 8, reason: 'the mark of an orderly close belongs to another log', firstLsn: nextLsn };
+    if (cleanMark && cleanMark.logId !== this.#logId) {
+      const reason = scan ? 'the mark of an orderly close belongs to another log' : 'there is the mark of an orderly close and no segment';
+      return { file: CLEAN_MARK_FILE, offset: 8, reason, firstLsn: nextLsn, ...(cleanMark.nextLsn > nextLsn && { lastLsn: lsn(cleanMark.nextLsn - 1) }) };
     }
     if (cleanMark && cleanMark.nextLsn > nextLsn) {
       return { file, offset, reason: 'the log ends before the end that its orderly close recorded', firstLsn: nextLsn, lastLsn: lsn(cleanMark.nextLsn - 1) };

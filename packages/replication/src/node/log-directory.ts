@@ -10,6 +10,9 @@ import { ignoreMissing, isNoSpace, TEMPORARY_SUFFIX, type LogFileSystem } from '
 /** Present while a salvage is being carried out; see `salvage.ts`. */
 export const SALVAGE_PLAN_FILE = 'salvage-plan.json';
 
+/** Ends the name of a segment that a salvage wrote and did not install yet. Without a plan it means nothing. */
+export const SALVAGED_SUFFIX = '.salvaged';
+
 export const checksum: Checksum = (bytes, seed) => crc32(bytes, seed);
 
 /** What lies in the directory of a log. */
@@ -72,7 +75,7 @@ export function damagedError(directory: string, damage: LogDamage): EngramError 
   });
 }
 
-export const SALVAGE_HINT = 'Nothing was changed. Restore the file from a copy, or run `engram wal-salvage --data-dir <dir>`: it keeps every entry that can be read, moves the damaged files aside, and lists what is lost.';
+const SALVAGE_HINT = 'Nothing was changed. Restore the file from a copy, or run `engram wal-salvage --data-dir <dir>`: it keeps every entry that can be read, moves the damaged files aside, and lists what is lost.';
 
 /** Gives a failing file system a code and says what was being done. */
 export async function attempt<Result>(doing: string, work: Promise<Result>): Promise<Result> {
@@ -90,7 +93,6 @@ function codeFor(error: unknown): 'disk_full' | 'log_failed' {
 }
 
 function isLeftover(file: string): boolean {
-  if (!file.endsWith(TEMPORARY_SUFFIX)) return false;
-  const name = file.slice(0, -TEMPORARY_SUFFIX.length);
-  return name === CLEAN_MARK_FILE || name === SALVAGE_PLAN_FILE || parseSegmentFileName(name) !== undefined;
+  const name = [TEMPORARY_SUFFIX, SALVAGED_SUFFIX].filter((suffix) => file.endsWith(suffix)).map((suffix) => file.slice(0, -suffix.length))[0];
+  return name !== undefined && (name === CLEAN_MARK_FILE || name === SALVAGE_PLAN_FILE || parseSegmentFileName(name) !== undefined);
 }

@@ -5,7 +5,7 @@ import {
   type LogStart, type Lsn, type RecoveredLog,
 } from '../core/index.js';
 import { createWhole, ignoreMissing, withFile, writeFully, type LogFileSystem } from './file-system.js';
-import { attempt, checksum, damagedError, listLogDirectory, recoverDirectory, removeLeftovers, SALVAGE_HINT } from './log-directory.js';
+import { attempt, checksum, damagedError, listLogDirectory, recoverDirectory, removeLeftovers } from './log-directory.js';
 
 export interface OpenedLog {
   readonly start: LogStart;
@@ -31,9 +31,6 @@ export async function prepareDirectory(
   }
   const recovered = await recoverDirectory(fileSystem, directory, listed, knownDurableLsn);
   if (recovered.kind === 'damaged') throw damagedError(directory, recovered.damage);
-  if (recovered.logId === undefined && listed.cleanMark) {
-    throw new EngramError('log_damaged', `${directory} holds the mark of an orderly close and no segment`, { hint: SALVAGE_HINT, details: { directory } });
-  }
   return attempt(`preparing ${directory}`, (async () => {
     await removeLeftovers(fileSystem, directory, listed);
     await makeTailDurable(fileSystem, directory, recovered);
@@ -69,7 +66,7 @@ async function makeTailDurable(fileSystem: LogFileSystem, directory: string, rec
 }
 
 async function createLog(fileSystem: LogFileSystem, directory: string, random: Random, recovered: RecoveredLog): Promise<LogStart> {
-  const logId = (BigInt(random.uint32()) << 32n) | BigInt(random.uint32());
+  const logId = drawLogId(random);
   const firstLsn = lsn(1);
   const header = encodeSegmentHeader({ logId, firstLsn, precedingLsn: lsn(0), hlcHighWater: recovered.hlcHighWater }, checksum);
   await createWhole(fileSystem, directory, join(directory, segmentFileName(firstLsn)), header);
@@ -77,4 +74,9 @@ async function createLog(fileSystem: LogFileSystem, directory: string, random: R
   await fileSystem.syncDirectory(dirname(directory));
   const segment = { firstLsn, lastLsn: lsn(0), bytes: SEGMENT_HEADER_BYTES };
   return { logId, segments: [segment], nextLsn: firstLsn, hlcHighWater: recovered.hlcHighWater, sealed: true };
+}
+
+/** Unguessable from outside, so that no payload can be made to look like a frame. */
+export function drawLogId(random: Random): bigint {
+  return (BigInt(random.uint32()) << 32n) | BigInt(random.uint32());
 }
