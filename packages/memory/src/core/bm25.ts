@@ -16,7 +16,8 @@ export function matchText(table: MemoryTable, tuning: ResolvedRecallTuning, text
   const { k1, b } = tuning;
   const terms = cueTerms(table, text);
   const attainable = terms.reduce((sum, term) => sum + term.idf, 0) * (k1 + 1);
-  const lengthMean = table.wordCountMean;
+  // Memories found by their tags alone may have no words at all.
+  const lengthMean = table.wordCountMean || 1;
   for (const { number, idf } of terms) {
     if (number === undefined) continue;
     const weight = (idf * (k1 + 1)) / attainable;

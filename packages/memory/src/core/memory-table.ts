@@ -1,5 +1,5 @@
 import { assert, EngramError, type MemoryId } from '@engram/kernel';
-import { analyse, analysisLimits } from './analysis.js';
+import { analyse } from './analysis.js';
 import { grown } from './growable.js';
 import type { Memory } from './memory.js';
 import { ordinalsMax, packPosting, Postings } from './postings.js';
@@ -24,7 +24,7 @@ export class MemoryTable {
   readonly #freeOrdinals: number[] = [];
   #whenMs = new Float64Array(64);
   #confidence = new Float64Array(64);
-  /** How many word terms the memory has, repetitions included: its length to BM25. */
+  /** How many words the content has, repetitions included: its length to BM25. */
   #wordCount = new Uint32Array(64);
   #asks = new Uint8Array(64);
   /** Address of the memory's list of distinct terms: their number, then the terms. Needed to take it out again. */
@@ -116,24 +116,26 @@ export class MemoryTable {
       + this.#slices.bytes + this.postings.bytes + this.vectors.bytes + this.timeline.bytes;
   }
 
-  /** The words of tags are searchable like the content; the tag as a whole and names are links besides. */
+  /**
+   * The distinct terms of a memory with their counts: the words of its content, the names among them, its tags. The
+   * words of tags are searchable too, but once said in the content they add nothing, and numbers in tags are labels.
+   */
   #index(ordinal: number, memory: Memory): void {
     const { terms, names, asks } = analyse(memory.content);
     const counts = termCounts;
-    let wordCount = 0;
-    const countWord = (text: string): void => {
-      if (wordCount >= analysisLimits.termsMax) return;
-      wordCount++;
+    for (const text of terms) {
       const term = this.vocabulary.number('word', text);
       counts.set(term, (counts.get(term) ?? 0) + 1);
-    };
-    const tags = new Set(memory.tags);
-    for (const tag of tags) {
-      counts.set(this.vocabulary.number('tag', tag), 1);
-      for (const text of analyse(tag).terms) countWord(text);
     }
     for (const name of names) counts.set(this.vocabulary.number('name', name), 1);
-    for (const text of terms) countWord(text);
+    for (const tag of memory.tags) {
+      counts.set(this.vocabulary.number('tag', tag), 1);
+      for (const text of analyse(tag).terms) {
+        if (onlyDigits.test(text)) continue;
+        const term = this.vocabulary.number('word', text);
+        if (!counts.has(term)) counts.set(term, 1);
+      }
+    }
 
     const address = this.#slices.allocate(sliceClassFor(1 + counts.size));
     const list = this.#slices.pageOf(address);
@@ -145,8 +147,8 @@ export class MemoryTable {
     }
     counts.clear();
     this.#terms[ordinal] = address;
-    this.#wordCount[ordinal] = wordCount;
-    this.#wordTotal += wordCount;
+    this.#wordCount[ordinal] = terms.length;
+    this.#wordTotal += terms.length;
     this.#asks[ordinal] = asks ? 1 : 0;
   }
 
@@ -175,6 +177,8 @@ export class MemoryTable {
     return idA < idB ? -1 : idA > idB ? 1 : 0;
   }
 }
+
+const onlyDigits = /^\p{N}+$/u;
 
 /** Counts of the memory being indexed; reused, since making one per memory costs more than filling it. */
 const termCounts = new Map<number, number>();

@@ -39,7 +39,7 @@ export interface RecallTuning {
   /** Things are told after they happen: this long after the named date the weight has halved. @default 259_200_000 (three days) */
   readonly timeGapMs?: number;
 
-  /** What a memory that only asks (ends in a question mark) keeps of its score when the cue itself asks, 0 to 1. @default 0.8 */
+  /** What a memory that only asks (ends in a question mark) keeps of its score when the cue itself asks, 0 to 1. @default 0.9 */
   readonly questionShare?: number;
   /** The evidence at which the score is one half. Changes the scale of scores, not their order. @default 0.25 */
   readonly halfScore?: number;
@@ -63,7 +63,7 @@ export const defaultRecallTuning: ResolvedRecallTuning = {
   associationFanMax: 64,
   timeWeight: 0.1,
   timeGapMs: 259_200_000,
-  questionShare: 0.8,
+  questionShare: 0.9,
   halfScore: 0.25,
 };
 

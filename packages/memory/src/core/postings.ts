@@ -37,25 +37,25 @@ export class Postings {
   append(term: number, posting: number): void {
     this.#tail = grown(this.#tail, term + 1);
     this.#count = grown(this.#count, term + 1);
-    const count = this.#count[term]!;
-    const { fill, capacity, sliceClass } = tailShape(count);
+    const count = this.#count[term]! + 1;
+    const sliceClass = newestClass(count);
+    const fill = newestFill(count, sliceClass);
     let tail = this.#tail[term]!;
-    if (count === 0 || fill === capacity) {
-      const next = this.#slices.allocate(count === 0 ? 1 : Math.min(sliceClass + 1, largestClass));
+    if (fill === 1) {
+      const next = this.#slices.allocate(sliceClass);
       this.#slices.pageOf(next)[offsetOf(next)] = tail;
       this.#tail[term] = tail = next;
-      this.#slices.pageOf(tail)[offsetOf(tail) + 1] = posting;
-    } else {
-      this.#slices.pageOf(tail)[offsetOf(tail) + 1 + fill] = posting;
     }
-    this.#count[term] = count + 1;
+    this.#slices.pageOf(tail)[offsetOf(tail) + fill] = posting;
+    this.#count[term] = count;
   }
 
   /** Takes the memory out of the term's postings, in time proportional to their number. */
   remove(term: number, ordinal: number): void {
     const count = this.#count[term]!;
     const tail = this.#tail[term]!;
-    const { fill, sliceClass } = tailShape(count);
+    const sliceClass = newestClass(count);
+    const fill = newestFill(count, sliceClass);
     const last = this.#slices.pageOf(tail)[offsetOf(tail) + fill]!;
     let replaced = false;
     this.eachRun(term, (words, from, to) => {
@@ -77,7 +77,7 @@ export class Postings {
     let left = this.count(term);
     let address = this.#tail[term] ?? 0;
     while (left > 0) {
-      const { fill } = tailShape(left);
+      const fill = newestFill(left, newestClass(left));
       const words = this.#slices.pageOf(address);
       const offset = offsetOf(address);
       visit(words, offset + 1, offset + 1 + fill);
@@ -91,13 +91,29 @@ export class Postings {
   }
 }
 
-/** What a chain of `count` postings says about its newest slice: its class, what it can hold and what it holds. */
-function tailShape(count: number): { sliceClass: number; capacity: number; fill: number } {
-  let sliceClass = 1;
-  let fill = count;
-  for (let capacity = 1; fill > capacity; capacity = 2 ** sliceClass - 1) {
-    fill -= capacity;
-    if (sliceClass < largestClass) sliceClass++;
-  }
-  return { sliceClass, capacity: 2 ** sliceClass - 1, fill };
+/** How many postings the slices up to and including a class hold: the sum of 2^c − 1 over the classes. */
+function heldThrough(sliceClass: number): number {
+  return (1 << (sliceClass + 1)) - 2 - sliceClass;
+}
+
+const heldBelowLargest = heldThrough(largestClass - 1);
+
+/** The class of the newest slice in a chain of `count` postings, 1 or more. */
+function newestClass(count: number): number {
+  if (count > heldBelowLargest) return largestClass;
+  // The class is within two of the binary logarithm; start below it.
+  let sliceClass = Math.max(1, 30 - Math.clz32(count));
+  while (heldThrough(sliceClass) < count) sliceClass++;
+  return sliceClass;
+}
+
+/** How many postings the newest slice of such a chain holds, 1 or more; all before it are full. */
+function newestFill(count: number, sliceClass: number): number {
+  if (sliceClass < largestClass) return count - heldThrough(sliceClass - 1);
+  return ((count - heldBelowLargest - 1) % capacityOf(largestClass)) + 1;
+}
+
+/** The first word of a slice leads to the one before. */
+function capacityOf(sliceClass: number): number {
+  return (1 << sliceClass) - 1;
 }

@@ -19,7 +19,7 @@ export class Slices {
   /** Next unused word of the last page. Starts past 0, which is no address. */
   #next = 2;
 
-  /** A slice of `2 ** sliceClass` words with unspecified content. */
+  /** A slice of two to the power of the class words with unspecified content. */
   allocate(sliceClass: number): number {
     assert(sliceClass >= 1 && sliceClass <= sliceClassMax, 'a slice class is from 1 to 14', { sliceClass });
     const reused = this.#free[sliceClass]!;
@@ -27,7 +27,7 @@ export class Slices {
       this.#free[sliceClass] = this.pageOf(reused)[offsetOf(reused)]!;
       return reused;
     }
-    const words = 2 ** sliceClass;
+    const words = 1 << sliceClass;
     if (this.#next + words > pageWords) this.#turnPage();
     const address = (this.pages.length - 1) * pageWords + this.#next;
     this.#next += words;
@@ -51,9 +51,9 @@ export class Slices {
   #turnPage(): void {
     const base = (this.pages.length - 1) * pageWords;
     for (let sliceClass = sliceClassMax; sliceClass >= 1; sliceClass--) {
-      while (this.#next + 2 ** sliceClass <= pageWords) {
+      while (this.#next + (1 << sliceClass) <= pageWords) {
         this.free(base + this.#next, sliceClass);
-        this.#next += 2 ** sliceClass;
+        this.#next += 1 << sliceClass;
       }
     }
     assert(this.pages.length < 65_536, 'a space index addresses at most 16 GiB of postings');
@@ -69,6 +69,6 @@ export function offsetOf(address: number): number {
 /** The smallest class whose slice holds this many words. */
 export function sliceClassFor(words: number): number {
   let sliceClass = 1;
-  while (2 ** sliceClass < words) sliceClass++;
+  while (1 << sliceClass < words) sliceClass++;
   return sliceClass;
 }

@@ -1,0 +1,237 @@
+import { EngramError } from '@engram/kernel';
+import { describe, expect, test } from 'vitest';
+import { indexOf, remembered } from '../../test/remembered.js';
+import type { RecallResult, ScoreParts } from './cue.js';
+import type { SpaceIndex } from './space-index.js';
+
+const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
+const at = (iso: string): number => Date.parse(iso);
+const idsOf = (result: RecallResult): string[] => result.hits.map((hit) => hit.id);
+const ask = (index: SpaceIndex, text: string): string[] => idsOf(index.recall({ text }, { limit: 10 }));
+const partsIn = (result: RecallResult, id: string): ScoreParts => {
+  const parts = result.hits.find((hit) => hit.id === id)?.parts;
+  if (parts === undefined) throw new Error(`${id} is not among the hits`);
+  return parts;
+};
+/** Direct matches only, so that a test about matching is not disturbed by activation. */
+const direct = { neighbourWeight: 0, associationWeight: 0, timeWeight: 0 };
+
+describe('recall by text', () => {
+  test('finds what shares words with the cue, in any of their forms, and nothing else', () => {
+    const index = indexOf([
+      remembered('paint', 'She has been painting the harbour'),
+      remembered('bread', 'Bread is baked on Tuesdays'),
+      remembered('garden', 'The garden needs water'),
+    ], direct);
+    expect(ask(index, 'Who painted?')).toEqual(['paint']);
+    expect(ask(index, 'zebra')).toEqual([]);
+    expect(ask(index, 'who are you?')).toEqual([]);
+  });
+
+  test('a rare word says more than a common one', () => {
+    const index = indexOf([
+      ...Array.from({ length: 8 }, (_, i) => remembered(`tea${i}`, 'tea in the kitchen')),
+      remembered('rare', 'harpsichord in the kitchen'),
+    ], direct);
+    expect(ask(index, 'tea harpsichord')[0]).toBe('rare');
+  });
+
+  test('words of tags are found like words of the content, numbers in tags are not', () => {
+    const index = indexOf([remembered('m1', 'Booked the hotel', { tags: ['summer-holiday', 'trip-17'] })], direct);
+    expect(ask(index, 'holidays')).toEqual(['m1']);
+    expect(ask(index, '17')).toEqual([]);
+  });
+
+  test('a memory of no words at all is found by its tags', () => {
+    expect(ask(indexOf([remembered('m1', '…', { tags: ['silence'] })], direct), 'silence')).toEqual(['m1']);
+  });
+
+  test('covering more of the cue scores higher, and what no memory holds lowers every score', () => {
+    const index = indexOf([remembered('both', 'red apple'), remembered('one', 'red wall')], direct);
+    expect(ask(index, 'red apple')).toEqual(['both', 'one']);
+    const scoreFor = (text: string): number => index.recall({ text }, { limit: 1 }).hits[0]!.score;
+    expect(scoreFor('red apple zeppelin')).toBeLessThan(scoreFor('red apple'));
+  });
+
+  test('a memory that only asks stands behind one that tells, when the cue asks', () => {
+    const memories = [remembered('a-asks', 'Did Anna sell the boat?'), remembered('tells', 'Yes, Anna did sell the boat')];
+    expect(ask(indexOf(memories, direct), 'Who sold the boat?')).toEqual(['tells', 'a-asks']);
+    expect(ask(indexOf(memories, direct), 'boat sale')).toEqual(ask(indexOf(memories, { ...direct, questionShare: 1 }), 'boat sale'));
+  });
+
+  test('a cue of many thousand words is answered by its rarest', () => {
+    const index = indexOf([remembered('rare', 'harpsichord'), ...Array.from({ length: 99 }, (_, i) => remembered(`c${i}`, 'common'))], direct);
+    const filler = Array.from({ length: 60 }, (_, i) => `unheard${i}`).join(' ');
+    expect(ask(index, `${'common '.repeat(5_000)} ${filler} harpsichord`)[0]).toBe('rare');
+  });
+});
+
+describe('recall by vector', () => {
+  const index = indexOf([
+    remembered('east', 'alpha', { embedding: Float32Array.of(1, 0) }),
+    remembered('north', 'beta', { embedding: Float32Array.of(0, 1) }),
+    remembered('west', 'gamma', { embedding: Float32Array.of(-1, 0) }),
+    remembered('none', 'alpha'),
+  ], direct);
+
+  test('ranks by direction; opposed and absent vectors are no match', () => {
+    expect(idsOf(index.recall({ embedding: Float32Array.of(5, 1) }, { limit: 10 }))).toEqual(['east', 'north']);
+  });
+
+  test('text and vector together weigh both', () => {
+    const result = index.recall({ text: 'beta', embedding: Float32Array.of(1, 0) }, { limit: 10, explain: true });
+    expect(idsOf(result).sort()).toEqual(['east', 'north']);
+    expect(partsIn(result, 'north').vector).toBe(0);
+    expect(partsIn(result, 'east').lexical).toBe(0);
+  });
+
+  test('a vector of another dimension is refused', () => {
+    expect(() => index.recall({ embedding: Float32Array.of(1, 0, 0) }, { limit: 1 })).toThrow(expect.objectContaining({ code: 'embedding_dimension_mismatch' }));
+  });
+});
+
+describe('spreading activation', () => {
+  test('a hit brings what happened next to it, the following before the preceding', () => {
+    const index = indexOf(['before', 'hit', 'after', 'second', 'third', 'fourth'].map((id, i) =>
+      remembered(id, id === 'hit' ? 'What did the doctor say' : `nothing about it ${id}`, { whenMs: i * 60_000 })));
+    expect(ask(index, 'doctor')).toEqual(['hit', 'after', 'before', 'second', 'third']);
+  });
+
+  test('what lies days apart receives far less than what lies minutes apart', () => {
+    const index = indexOf([
+      remembered('hit', 'the doctor called', { whenMs: 0 }),
+      remembered('minutes', 'take two a day', { whenMs: 5 * 60_000 }),
+      remembered('days', 'the weather turned', { whenMs: 30 * dayMs }),
+    ]);
+    const result = index.recall({ text: 'doctor' }, { limit: 10, explain: true });
+    expect(partsIn(result, 'minutes').neighbours).toBeGreaterThan(50 * partsIn(result, 'days').neighbours);
+  });
+
+  test('a hit brings what shares a name or a tag with it', () => {
+    const index = indexOf([
+      remembered('hit', 'The violin lesson with Ottilie was moved', { whenMs: 0 }),
+      remembered('name', 'Dinner at noon with Ottilie', { whenMs: 100 * dayMs }),
+      remembered('tag', 'New strings arrived', { whenMs: 200 * dayMs, tags: ['music'] }),
+      remembered('tagged', 'A second violin', { whenMs: 300 * dayMs, tags: ['music'] }),
+      remembered('other', 'The roof leaks', { whenMs: 400 * dayMs }),
+    ], { neighbourWeight: 0 });
+    const result = index.recall({ text: 'violin' }, { limit: 10, explain: true });
+    expect(idsOf(result).sort()).toEqual(['hit', 'name', 'tag', 'tagged']);
+    expect(partsIn(result, 'name').associations).toBeGreaterThan(0);
+    expect(partsIn(result, 'tag').lexical).toBe(0);
+  });
+
+  test('a tag on too many memories carries nothing', () => {
+    const tagged = (count: number): string[] => ask(indexOf([
+      remembered('hit', 'violin', { tags: ['log'] }),
+      ...Array.from({ length: count - 1 }, (_, i) => remembered(`m${i}`, 'other', { tags: ['log'] })),
+    ], { neighbourWeight: 0, associationFanMax: 5 }), 'violin');
+    expect(tagged(5)).toHaveLength(5);
+    expect(tagged(6)).toEqual(['hit']);
+  });
+
+  test('nothing is activated past the filter', () => {
+    const index = indexOf([
+      remembered('hit', 'the doctor called', { whenMs: 0, tags: ['health'] }),
+      remembered('next', 'take two a day', { whenMs: 1_000 }),
+    ]);
+    expect(idsOf(index.recall({ text: 'doctor', tags: ['health'] }, { limit: 10 }))).toEqual(['hit']);
+  });
+});
+
+describe('dates in the text of a cue', () => {
+  test('bring forward what happened then, even without a word in common', () => {
+    const index = indexOf([
+      remembered('march', 'We had soup', { whenMs: at('2023-03-03T18:00:00Z') }),
+      remembered('may', 'Fish for everybody', { whenMs: at('2023-05-03T18:00:00Z') }),
+      remembered('word', 'dinner', { whenMs: at('2023-08-03T18:00:00Z') }),
+    ], { ...direct, timeWeight: 0.1 });
+    expect(ask(index, 'dinner on May 3, 2023').sort()).toEqual(['may', 'word']);
+    expect(ask(index, 'What was on May 3?')).toEqual(['may']);
+  });
+});
+
+describe('filters', () => {
+  const index = indexOf([
+    remembered('m1', 'tea', { whenMs: 100, tags: ['work', 'home'] }),
+    remembered('m2', 'tea', { whenMs: 200, tags: ['work'] }),
+    remembered('m3', 'tea', { whenMs: 300, tags: ['home'] }),
+  ]);
+
+  test('every tag must be there, spelled the same', () => {
+    expect(idsOf(index.recall({ text: 'tea', tags: ['work', 'home', 'work'] }, { limit: 10 }))).toEqual(['m1']);
+    expect(idsOf(index.recall({ text: 'tea', tags: ['Work'] }, { limit: 10 }))).toEqual([]);
+  });
+
+  test('after is inclusive, before is exclusive', () => {
+    expect(idsOf(index.recall({ text: 'tea', afterMs: 200, beforeMs: 300 }, { limit: 10 }))).toEqual(['m2']);
+    expect(idsOf(index.recall({ afterMs: 200 }, { limit: 10 }))).toEqual(['m3', 'm2']);
+    expect(idsOf(index.recall({ beforeMs: 200 }, { limit: 10 }))).toEqual(['m1']);
+  });
+
+  test('a cue that only filters brings the latest first', () => {
+    expect(idsOf(index.recall({ tags: ['work'] }, { limit: 10 }))).toEqual(['m2', 'm1']);
+    expect(idsOf(index.recall({ tags: ['home'], beforeMs: 300 }, { limit: 10 }))).toEqual(['m1']);
+    expect(idsOf(index.recall({ afterMs: 0 }, { limit: 2 }))).toEqual(['m3', 'm2']);
+  });
+
+  test('memories of the same moment come in the order of confidence, then id', () => {
+    const same = indexOf(['d', 'b', 'a', 'c'].map((id) => remembered(id, 'x', { whenMs: 5, confidence: id === 'c' ? 0.9 : 0.5 })));
+    expect(idsOf(same.recall({ afterMs: 0 }, { limit: 3 }))).toEqual(['c', 'a', 'b']);
+  });
+
+  test('milliseconds are told apart over the years a date can write', () => {
+    const late = at('9999-12-31T23:59:59.998Z');
+    const index9999 = indexOf([remembered('a', 'x', { whenMs: late }), remembered('b', 'x', { whenMs: late + 1 })]);
+    expect(idsOf(index9999.recall({ afterMs: 0 }, { limit: 2 }))).toEqual(['b', 'a']);
+  });
+});
+
+describe('confidence', () => {
+  test('is what the writer claimed times how well it matched', () => {
+    const index = indexOf([remembered('sure', 'tea', { confidence: 0.8 })]);
+    const { hits: [hit], confidence } = index.recall({ text: 'tea' }, { limit: 1 });
+    expect(hit!.confidence).toBe(0.8 * hit!.score);
+    expect(confidence).toBe(hit!.confidence);
+  });
+
+  test('of a cue that only filters is what the writer claimed', () => {
+    const index = indexOf([remembered('m1', 'tea', { confidence: 0.8 }), remembered('m2', 'tea', { confidence: 0.6, whenMs: 9 })]);
+    const { hits, confidence } = index.recall({ beforeMs: 10 }, { limit: 2 });
+    expect(hits.map((hit) => hit.confidence)).toEqual([0.6, 0.8]);
+    expect(confidence).toBe(0.8);
+  });
+
+  test('of nothing is nothing', () => {
+    expect(indexOf([]).recall({ text: 'tea' }, { limit: 1 })).toEqual({ hits: [], confidence: 0 });
+  });
+
+  test('below the least asked for is left out, and makes room for the next', () => {
+    const index = indexOf([
+      remembered('doubtful', 'tea', { confidence: 0.1 }),
+      remembered('sure', 'tea and a great many other things besides', { confidence: 1 }),
+    ], direct);
+    expect(idsOf(index.recall({ text: 'tea' }, { limit: 1 }))).toEqual(['doubtful']);
+    expect(idsOf(index.recall({ text: 'tea' }, { limit: 1, minConfidence: 0.2 }))).toEqual(['sure']);
+    expect(idsOf(index.recall({ beforeMs: 1 }, { limit: 2, minConfidence: 0.2 }))).toEqual(['sure']);
+  });
+});
+
+describe('explanations', () => {
+  test('are given only when asked for', () => {
+    const index = indexOf([remembered('m1', 'tea')]);
+    expect(index.recall({ text: 'tea' }, { limit: 1 }).hits[0]).not.toHaveProperty('parts');
+    expect(index.recall({ text: 'tea' }, { limit: 1, explain: true }).hits[0]).toHaveProperty('parts');
+  });
+});
+
+describe('a cue that breaks a rule', () => {
+  test('is refused, and leaves the index answering as before', () => {
+    const index = indexOf([remembered('m1', 'tea')]);
+    const before = index.recall({ text: 'tea' }, { limit: 1 });
+    expect(() => index.recall({}, { limit: 1 })).toThrow(EngramError);
+    expect(() => index.recall({ text: 'tea' }, { limit: 0 })).toThrow(EngramError);
+    expect(index.recall({ text: 'tea' }, { limit: 1 })).toEqual(before);
+  });
+});
