@@ -1,19 +1,8 @@
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { jsonDepthMax, Struct, type JsonObject } from './json-struct.js';
 
 const roundTrip = (object: JsonObject): JsonObject => Struct.decode(Struct.encode(object).finish());
-
-test('any JSON object comes back as it was', () => {
-  fc.assert(
-    fc.property(fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 5 })), (object) => {
-      const json = JSON.stringify(object);
-      expect(JSON.parse(JSON.stringify(roundTrip(object as JsonObject)))).toEqual(JSON.parse(json));
-    }),
-    { numRuns: 200 },
-  );
-});
 
 test('a key named __proto__ stays a key and sets no prototype', () => {
   const decoded = roundTrip(JSON.parse('{"__proto__": {"admin": true}, "a": 1}') as JsonObject);

@@ -62,7 +62,7 @@ export interface StoreStreamRequest {
   ack: AckLevel;
   /**
    * Makes a retry of the same batch safe for 24 hours; it covers every draft of the batch by its place in it.
-   * 1 to 240 printable ASCII characters.
+   * 1 to 255 printable ASCII characters.
    */
   idempotencyKey?: string | undefined;
 }
