@@ -1,7 +1,12 @@
 import type { EngramError, MemoryId, SpaceId } from '@engram/kernel';
-import type { Database } from './database.js';
 import { Overlay, type PendingRecord } from './overlay.js';
 import type { ResolvedStoreOptions, StoreStatus } from './store-options.js';
+
+/** Where overlays go: the database, or what stands in for it in a test. */
+export interface CommitTarget {
+  /** Resolves once the overlay is durable; rejects with an EngramError when nothing of it was written. */
+  commit(overlay: Overlay): Promise<void>;
+}
 
 const retryFirstMs = 100;
 const retryLongestMs = 5_000;
@@ -15,7 +20,7 @@ const retryLongestMs = 5_000;
  * after a failed meta page. The log still has everything, and opening the store again replays it.
  */
 export class Committer {
-  readonly #database: Database;
+  readonly #target: CommitTarget;
   readonly #options: ResolvedStoreOptions;
   #overlay = new Overlay();
   #committing: Overlay | undefined;
@@ -27,8 +32,8 @@ export class Committer {
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(database: Database, options: ResolvedStoreOptions, durableLsn: number) {
-    this.#database = database;
+  constructor(target: CommitTarget, options: ResolvedStoreOptions, durableLsn: number) {
+    this.#target = target;
     this.#options = options;
     this.#durableLsn = durableLsn;
   }
@@ -109,7 +114,7 @@ export class Committer {
     if (this.backlog().operations === 0) return;
     const committing = (this.#committing ??= this.#takeOverlay());
     try {
-      await this.#database.commit(committing);
+      await this.#target.commit(committing);
     } catch (error) {
       this.#failed(error as EngramError);
       throw error;

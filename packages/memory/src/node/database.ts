@@ -1,7 +1,7 @@
 import { mkdir, statfs } from 'node:fs/promises';
 import { EngramError, type MemoryId, type SpaceId } from '@engram/kernel';
 import { open as openLmdb, type Database as Table, type RootDatabase } from 'lmdb';
-import { damaged } from './memory-fields.js';
+import { damaged, rebuildHint } from './memory-fields.js';
 import type { Overlay, Position } from './overlay.js';
 import { inspectDataFile } from './page-check.js';
 import {
@@ -202,8 +202,7 @@ function openFailure(error: unknown, directory: string): EngramError {
     return new EngramError(error.code, `${error.message} (store in ${directory})`, { hint: error.hint, cause: error, details: { ...error.details, directory } });
   }
   if (damageCodes.includes(code)) {
-    const hint = 'Keep a copy of the directory. Then remove it and start again to rebuild it from the log, or restore a backup.';
-    return new EngramError('store_damaged', `the store in ${directory} is damaged: ${messageOf(error)}`, { hint, cause: error, details });
+    return new EngramError('store_damaged', `the store in ${directory} is damaged: ${messageOf(error)}`, { hint: rebuildHint, cause: error, details });
   }
   if (code === errno.ENOSPC || code === 'ENOSPC') {
     return new EngramError('disk_full', `the store in ${directory} cannot be opened: its disk is full`, { cause: error, details });

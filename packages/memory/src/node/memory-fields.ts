@@ -88,8 +88,12 @@ export function integer(value: unknown, what: string): number {
   return value as number;
 }
 
+/** The log is cut once the store has what it says, so the store can be rebuilt from it only while it is whole. */
+export const rebuildHint =
+  'Keep a copy of the store directory, then restore a backup. Only while the log still begins at its first entry: remove the directory and start again to rebuild it.';
+
 export function damaged(what: string, complaint: string, cause?: unknown): EngramError {
-  return new EngramError('store_damaged', `${what} ${complaint}`, cause === undefined ? {} : { cause });
+  return new EngramError('store_damaged', `${what} ${complaint}`, { hint: rebuildHint, ...(cause === undefined ? {} : { cause }) });
 }
 
 function texts(value: unknown, what: string): readonly string[] {

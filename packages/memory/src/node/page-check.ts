@@ -1,6 +1,7 @@
 import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { EngramError } from '@engram/kernel';
+import { rebuildHint } from './memory-fields.js';
 
 /**
  * Reads the pages of an lmdb file the way lmdb would, before lmdb does. lmdb maps the file and follows page numbers and
@@ -191,7 +192,7 @@ class PageWalk {
 
   #damaged(complaint: string, page: number | bigint): EngramError {
     return new EngramError('store_damaged', `${this.#path} ${complaint} (at page ${page})`, {
-      hint: 'Keep a copy of the store directory. Then remove it and start again to rebuild it from the log, or restore a backup.',
+      hint: rebuildHint,
       details: { file: this.#path, page: Number(page) },
     });
   }
