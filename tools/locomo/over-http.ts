@@ -38,16 +38,11 @@ async function store(pool: Pool, conversation: Conversation): Promise<void> {
     const answer = await post(pool, '/api/v1/memory/batch', turns.map(({ id, content, tags, whenMs }) => ({
       id, content, tags, when: new Date(whenMs).toISOString(), memory_space: spaceOf(conversation),
     })));
-    const results = resultsOf(answer);
+    const results = answer as readonly StoreAnswer[];
     const refused = results.find((result) => result.error !== undefined);
     if (refused !== undefined) throw new Error(`the server refused a turn: ${JSON.stringify(refused.error)}`);
     if (results.length !== turns.length) throw new Error(`the server answered ${results.length} results for ${turns.length} turns`);
   }
-}
-
-/** One result per item: the contract leaves open whether they come bare or under `results`. */
-function resultsOf(answer: unknown): readonly StoreAnswer[] {
-  return Array.isArray(answer) ? (answer as StoreAnswer[]) : (answer as { results: StoreAnswer[] }).results;
 }
 
 function spaceOf(conversation: Conversation): string {
