@@ -3,9 +3,8 @@
  * uses nothing but Node.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, mkdirSync, writeFileSync } from 'node:fs';
-import { createHash } from 'node:crypto';
-import { dirname, join, resolve } from 'node:path';
+import { statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 
 export const root = resolve(import.meta.dirname, '../..');
 
@@ -18,17 +17,20 @@ export function ensureInstalled() {
     console.error(`Engram needs Node ${NODE_MIN.join('.')} or newer; this is ${process.version}.`);
     process.exit(1);
   }
-  const lock = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
-  const stamp = join(root, 'node_modules', '.engram-installed');
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
+  // npm leaves its own record of what it installed; one that is older than the lock file is out of date.
+  const installed = modifiedAt(join(root, 'node_modules', '.package-lock.json'));
+  if (installed !== undefined && installed >= (modifiedAt(join(root, 'package-lock.json')) ?? 0)) return;
   console.log('Installing dependencies (npm ci) …');
   const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: 'inherit', shell: process.platform === 'win32' });
   if (status !== 0) {
     console.error('npm ci failed; its message is above. Nothing was started.');
     process.exit(status ?? 1);
   }
-  mkdirSync(dirname(stamp), { recursive: true });
-  writeFileSync(stamp, lock);
+}
+
+/** @returns {number | undefined} milliseconds since 1970, undefined when there is no such file */
+function modifiedAt(file) {
+  return statSync(file, { throwIfNoEntry: false })?.mtimeMs;
 }
 
 if (process.argv[1] === import.meta.filename) ensureInstalled();
