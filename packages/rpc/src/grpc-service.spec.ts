@@ -162,6 +162,36 @@ test('a stream whose handler fails in the middle keeps the answers it gave and e
   expect(statusToError(failure)).toMatchObject({ code: 'disk_full', message: 'No room.' });
 });
 
+test('a stream waits with reading until its handler asks for more', async () => {
+  const asked = withResolvers<void>();
+  const goOn = withResolvers<void>();
+  const { address } = await serving({
+    async *storeStream(batches) {
+      for await (const { sequence } of batches) {
+        asked.resolve();
+        await goOn.promise;
+        yield { sequence, results: [] };
+      }
+    },
+  });
+  const encode = (request: StoreStreamRequest): Buffer => Buffer.from(StoreStreamRequest.encode(request).finish());
+  const call = rawClient(address).makeBidiStreamRequest('/engram.v1.Memory/StoreStream', encode, (bytes: Buffer) => StoreStreamRequest.decode(bytes));
+  const large = { content: 'x'.repeat(1_000_000) };
+  let sent = 0;
+  for (let sequence = 1n; sequence <= 20n; sequence++) call.write(StoreStreamRequest.fromPartial({ sequence, drafts: [large] }), () => (sent += 1));
+  call.end();
+
+  await asked.promise;
+  for (let turn = 0; turn < 1_000; turn++) await new Promise((resolve) => setImmediate(resolve));
+
+  // One is with the handler, one waits for it, one may be on its way through the buffers of the sockets.
+  expect(sent).toBeLessThanOrEqual(3);
+  goOn.resolve();
+  const answered: bigint[] = [];
+  for await (const { sequence } of call as AsyncIterable<StoreStreamRequest>) answered.push(sequence);
+  expect(answered).toEqual(Array.from({ length: 20 }, (_, i) => BigInt(i + 1)));
+});
+
 test('a client that goes away ends the work of its stream', async () => {
   const events: string[] = [];
   const ended = withResolvers<void>();

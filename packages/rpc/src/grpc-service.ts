@@ -13,14 +13,15 @@ import { decodeMessage, defaultMessageBytesMax, encodeMessage } from './codec.js
 import { methodPath, type MethodDefinition, type RequestOf, type ResponseOf, type ServiceContract } from './definition.js';
 import { errorToStatus } from './error-detail.js';
 import { written } from './flow.js';
+import { messageTaken } from './read-ahead.js';
 
 /** One request, one answer. Whatever it throws becomes the status of the call. */
 export type UnaryHandler<Request, Response> = (request: Request, call: CallContext) => Promise<Response> | Response;
 
 /**
  * A conversation. The next request is read from the network only when the handler asks for it, and the handler goes
- * on only when its last answer was taken: an async generator that reads and yields is held back by a slow client
- * without a line of code for it. grpc-js reads up to 16 messages ahead; that bounds what a stream can hold.
+ * on only when there is room for another answer: an async generator that reads and yields is held back by a slow client
+ * without a line of code for it. Give the server `limitReadAhead(1)` as an interceptor, or 16 messages wait in memory.
  */
 export type StreamHandler<Request, Response> = (requests: AsyncIterable<Request>, call: CallContext) => AsyncIterable<Response>;
 
@@ -166,6 +167,7 @@ async function* decodeEach<Request>(
     // the connection is seen before the cancellation it cannot be told from that, and nothing depends on it.
     if (call.cancelled) throw clientGone();
     if (next.done === true) return;
+    messageTaken(call.metadata);
     number += 1;
     yield decodeMessage(method.requestType, next.value, `message ${number} of ${method.name}`);
   }

@@ -61,6 +61,7 @@ export {
   type StreamHandler,
   type UnaryHandler,
 } from './grpc-service.js';
+export { limitReadAhead } from './read-ahead.js';
 export type { CallContext } from './call-context.js';
 export { defaultMessageBytesMax } from './codec.js';
 export type { MessageCodec, MethodDefinition, ServiceContract } from './definition.js';

@@ -1,6 +1,6 @@
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { EngramError } from '@engram/kernel';
-import { MemoryDefinition, toGrpcService, type GrpcServiceOptions, type Handlers } from '../src/index.js';
+import { limitReadAhead, MemoryDefinition, toGrpcService, type GrpcServiceOptions, type Handlers } from '../src/index.js';
 
 type MemoryHandlers = Handlers<typeof MemoryDefinition>;
 
@@ -16,7 +16,7 @@ export async function startLoopback(handlers: Partial<MemoryHandlers>, options: 
   };
   const all: MemoryHandlers = { store: refuse, storeStream: refuse, recall: refuse, get: refuse, forget: refuse, list: refuse, ...handlers };
   const { definition, implementation } = toGrpcService(MemoryDefinition, all, options);
-  const server = new Server();
+  const server = new Server({ interceptors: [limitReadAhead(1)] });
   server.addService(definition, implementation);
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => (error ? reject(error) : resolve(bound)));

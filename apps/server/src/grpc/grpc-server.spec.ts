@@ -80,14 +80,40 @@ test('a client that writes ten thousand drafts while the engine is busy is held 
   await first.passed;
   await untilQuiet(() => sent);
 
-  // What left the client: one batch at work, up to 17 that grpc-js has read ahead, and what flow control lets be on its
-  // way (64 KiB on either side and the buffers of the sockets). The rest of the ten megabytes waits in the client.
+  // What left the client: one batch at work, one that waits, and what flow control and the buffers of the sockets let be
+  // on its way. The rest of the ten megabytes waits in the client.
   expect(sent).toBeLessThan(500);
   busy.open();
   const sequences: bigint[] = [];
   for await (const { sequence } of stream as AsyncIterable<StoreStreamResponse>) sequences.push(sequence);
   expect(sequences).toEqual(Array.from({ length: 1_000 }, (_, i) => BigInt(i + 1)));
   expect({ taken, atWorkMax }).toEqual({ taken: 10_000, atWorkMax: 1 });
+});
+
+test('however large its batches are, a stream holds one at work and one that waits', async () => {
+  const first = gate();
+  const busy = gate();
+  const { server } = await start({
+    async storeBatch(drafts) {
+      first.open();
+      await busy.passed;
+      return drafts.map(stored);
+    },
+  });
+  const stream = rawStream(server.address);
+  let sent = 0;
+  for (let sequence = 1n; sequence <= 50n; sequence++) stream.write(batchOf(sequence, 900), () => (sent += 1));
+  stream.end();
+
+  await first.passed;
+  await untilQuiet(() => sent);
+
+  // A third may be on its way through the buffers of the sockets.
+  expect(sent).toBeLessThanOrEqual(3);
+  busy.open();
+  let answers = 0;
+  for await (const { results } of stream as AsyncIterable<StoreStreamResponse>) answers += results.length;
+  expect(answers).toBe(45_000);
 });
 
 test('a client that reads no answers is held back', async () => {

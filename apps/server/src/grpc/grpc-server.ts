@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { EngramError, OptionsError, type ErrorCode } from '@engram/kernel';
-import { MemoryDefinition, toGrpcService, type FinishedCall } from '@engram/rpc';
+import { limitReadAhead, MemoryDefinition, toGrpcService, type FinishedCall } from '@engram/rpc';
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
 import type { Operation } from '../metrics/definitions.js';
 import { memoryService, type GrpcEngine, type GrpcMetrics } from './memory-service.js';
@@ -11,7 +11,7 @@ export interface GrpcLimits {
   readonly maxMessageBytes?: number;
   /** Most calls at the same time on one connection; a client queues the next one. @default 128 */
   readonly maxConcurrentStreams?: number;
-  /** Most `StoreStream` calls at the same time on this node. Each holds at most 17 messages that wait. @default 64 */
+  /** Most `StoreStream` calls at the same time on this node. Each holds one batch at work and one that waits. @default 64 */
   readonly maxStoreStreams?: number;
   /** How long a connection may be silent before the server asks whether the client is still there, in ms. @default 30000 */
   readonly keepaliveMs?: number;
@@ -66,6 +66,8 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     'grpc.keepalive_timeout_ms': limits.keepaliveTimeoutMs,
     // Two servers on one port would each get a part of the connections and none would say so.
     'grpc.so_reuseport': 0,
+    // One batch at work and one that waits for it keep both the network and the disk busy.
+    interceptors: [limitReadAhead(1)],
   });
   server.addService(definition, implementation);
   const port = await listen(server, bind);
