@@ -10,7 +10,8 @@ import type { LoggedOperation } from './operation.js';
 
 const log = fakeLog('damage', 1_200, 400).map((logged, i) => (i % 50 === 0 ? withLongContent(logged) : logged));
 
-describe('a damaged store file', () => {
+// Each opens a store many times over, which takes long on a busy machine.
+describe('a damaged store file', { timeout: 60_000 }, () => {
   test('a file cut off anywhere is refused with its path, or opens with nothing missing', () => withStoreFile(async ({ directory, file, bytes, expectIntact }) => {
     const random = Random.fromSeed('cut');
     const lengths = [1, 100, 511, 512, 4_096, 8_192, 8_193, ...Array.from({ length: 40 }, () => random.below(bytes.length))];

@@ -29,17 +29,17 @@ test('what is encoded decodes to the same operation', () => {
   fc.assert(fc.property(operation, (given) => {
     expect(plain(decodeOperation(encodeOperation(given)))).toEqual(plain(given));
   }), { numRuns: 2_000 });
-});
+}, 30_000);
 
 test('the same operation always encodes to the same bytes', () => {
   fc.assert(fc.property(operation, (given) => {
     expect(encodeOperation(decodeOperation(encodeOperation(given)))).toEqual(encodeOperation(given));
   }), { numRuns: 500 });
-});
+}, 30_000);
 
 test('random bytes are refused with an EngramError or decode to an operation', () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), onlyEngramErrors), { numRuns: 5_000 });
-});
+}, 30_000);
 
 test('an operation with bytes changed is refused with an EngramError or decodes to an operation', () => {
   const change = fc.record({ at: fc.nat(), to: fc.integer({ min: 0, max: 255 }) });
@@ -48,7 +48,7 @@ test('an operation with bytes changed is refused with an EngramError or decodes 
     for (const { at, to } of changes) bytes[at % bytes.length] = to;
     onlyEngramErrors(bytes);
   }), { numRuns: 5_000 });
-});
+}, 30_000);
 
 function onlyEngramErrors(bytes: Uint8Array): void {
   try {
