@@ -82,8 +82,9 @@ function describeFault(reader: FrameReader, fileBytes: number, at: number, expec
     if (frame.kind === 'seal' && frame.durable >= expected) {
       return { ...fault, readableAfter, proof: { offset: found.at, missingThrough: frame.durable } };
     }
-    // A write that was cut short leaves each of its bytes in its own place or not at all, never a frame in another's.
-    if (frame.kind === 'entry' && (frame.groupFirst > expected || frame.lsn < expected || found.at === at)) {
+    // A write that was cut short leaves each of its bytes in its own place or not at all, never a frame in another's. And
+    // when the expected entry itself comes after the fault, a seal was there, which is synced before the next group.
+    if (frame.kind === 'entry' && (frame.groupFirst > expected || frame.lsn <= expected || found.at === at)) {
       return { ...fault, readableAfter, proof: { offset: found.at, missingThrough: lsn(Math.max(frame.lsn - 1, expected)) } };
     }
   }

@@ -297,11 +297,14 @@ export class WriteAheadLogCore implements Core<LogEvent, LogEffect> {
     if (this.#deleting === undefined) this.#deleteNext();
   }
 
-  /** One at a time: were a later deletion to succeed and an earlier one to fail, the log would have a hole. */
+  /**
+   * One at a time: were a later deletion to succeed and an earlier one to fail, the log would have a hole. A segment
+   * whose end is being written just now stays until the next checkpoint.
+   */
   #deleteNext(): void {
     const [oldest] = this.#step === 'finished' ? [] : deletableSegments(this.#segments, this.#applied, this.#options.retainBytes);
-    this.#deleting = oldest?.firstLsn;
-    this.#effects.push(oldest ? { kind: 'delete-segment', segment: oldest.firstLsn } : { kind: 'retention-settled' });
+    this.#deleting = oldest && oldest.firstLsn !== this.#group?.segment.firstLsn ? oldest.firstLsn : undefined;
+    this.#effects.push(this.#deleting === undefined ? { kind: 'retention-settled' } : { kind: 'delete-segment', segment: this.#deleting });
   }
 
   #afterDelete(segment: Lsn): void {
