@@ -19,6 +19,7 @@ const { values } = parseArgs({
     kills: { type: 'string', default: '100' },
     seed: { type: 'string', default: '1' },
     workers: { type: 'string', default: '16' },
+    from: { type: 'string' },
     'keep-data': { type: 'boolean', default: false },
   },
 });
@@ -26,6 +27,8 @@ const kills = Number(values.kills);
 const workers = Number(values.workers);
 const random = Random.fromSeed(values.seed);
 const SPACE = 'durability';
+/** `--from source` or `--from build`; without it the build when there is one. */
+const from = values.from === 'source' || values.from === 'build' ? { from: values.from } : {};
 
 const attempts: StoreAttempt[] = [];
 let operations = 0;
@@ -170,13 +173,13 @@ let violations = 0;
 let server: ServerProcess | undefined;
 try {
   for (let kill = 1; kill <= kills && violations === 0; kill += 1) {
-    server = await startServerProcess({ dataDirectory });
+    server = await startServerProcess({ dataDirectory, ...from });
     startMsMax = Math.max(startMsMax, server.startMs);
     violations = await round(server, random.fork(`round-${kill}`));
     if (kill % 10 === 0) console.log(`${kill}/${kills} kills, ${attempts.filter(({ outcome }) => outcome === 'ok').length} acknowledged, ${unanswered} unanswered`);
   }
   if (violations === 0) {
-    server = await startServerProcess({ dataDirectory });
+    server = await startServerProcess({ dataDirectory, ...from });
     const pool = new Pool(server.url, { connections: 1 });
     violations = await verify(pool);
     await pool.destroy();
