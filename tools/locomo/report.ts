@@ -3,7 +3,10 @@ import type { Conversation } from './dataset.js';
 import { askAll, figuresOf, type Figures, type Outcome, type Search } from './measure.js';
 import { PlainBm25 } from './plain-bm25.js';
 
-/** The constants of recall were chosen on these conversations; the others were only measured. */
+/**
+ * The constants of recall were chosen by what these conversations gained. The others are held out from that choice, but
+ * not unseen: their figures were printed beside while it was decided which parts to build, so they flatter a little.
+ */
 export const tunedOn: readonly string[] = ['26', '30'];
 
 export interface Row {
@@ -82,8 +85,10 @@ export function render(report: Report): string {
     ...table(['', 'evidence@10', 'hit@1', 'hit@5', 'hit@10', 'tuned-on', 'held-out'], report.systems.map(({ name, all, tuned, heldOut }) => [
       name, share(all.evidenceAt10), share(all.hitAt1), share(all.hitAt5), share(all.hitAt10), share(tuned.evidenceAt10), share(heldOut.evidenceAt10),
     ])),
+    `tuned-on: evidence@10 of conversations ${tunedOn.join(', ')}, by which the constants were chosen; held-out: of the others, not`,
+    'used for the constants but seen while the parts were designed',
     '',
-    `evidence@10 by category; tuned-on: conversations ${tunedOn.join(', ')}`,
+    'evidence@10 by category',
     ...table(
       ['', ...report.categories[0]!.evidenceAt10.map(({ category, questions }) => `${categoryNames[category]} (${questions})`)],
       report.categories.map(({ name, evidenceAt10 }) => [name, ...evidenceAt10.map(({ value }) => share(value))]),

@@ -17,7 +17,7 @@ export class Evidence {
   /** Filled in when the rest is gathered. */
   score = new Float64Array(64);
   #seen = new Uint8Array(64);
-  /** Whether the filter lets the memory take part: asked once per memory. */
+  /** Whether the filter lets the memory take part. */
   #admits: (ordinal: number) => boolean = () => true;
 
   begin(table: MemoryTable, admits: (ordinal: number) => boolean): void {
@@ -37,12 +37,17 @@ export class Evidence {
     if (this.admit(ordinal)) this.lexical[ordinal]! += share;
   }
 
+  /** Whether the filter would let the memory take part, without making it a candidate. */
+  mayAdmit(ordinal: number): boolean {
+    return this.#admits(ordinal);
+  }
+
   /** Whether the memory takes part; the first yes makes it a candidate. */
   admit(ordinal: number): boolean {
     const seen = this.#seen[ordinal]!;
     if (seen !== 0) return seen === admitted;
     const admits = this.#admits(ordinal);
-    // The refused are remembered too: the filter is asked once, and `clear` finds them.
+    // The refused are remembered too: a second hit need not ask the filter, and `clear` finds them.
     this.#seen[ordinal] = admits ? admitted : refused;
     this.#touched[this.#touchedCount++] = ordinal;
     return admits;

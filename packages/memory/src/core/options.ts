@@ -1,8 +1,9 @@
 import { OptionsError } from '@engram/kernel';
 
 /**
- * How a recall weighs its evidence. The defaults were chosen on two conversations of the LoCoMo set and measured on the
- * others (`tools/locomo`); they are flat around their values, so a deployment rarely gains by moving them.
+ * How a recall weighs its evidence. The defaults were chosen by what two conversations of the LoCoMo set gained
+ * (`tools/locomo` prints those apart from the rest). Quality is flat around them, so a deployment rarely gains by moving
+ * them.
  */
 export interface RecallTuning {
   /** How fast repeating a word stops counting (BM25 k1). Memories are short: a word is either in them or not. @default 0.9 */

@@ -90,7 +90,7 @@ function bestOf(table: MemoryTable, weights: Weights, { limit, minConfidence = 0
   const confidence = (ordinal: number): number => hitConfidence(table.confidence(ordinal), score[ordinal]!);
   const best = new Best(limit, totalOrder(table, (ordinal) => score[ordinal]!, confidence));
   evidence.eachCandidate((ordinal) => {
-    score[ordinal] = sumOf(partsOf(table, weights, ordinal));
+    score[ordinal] = scoreOf(table, weights, ordinal);
     if (score[ordinal]! > 0 && confidence(ordinal) >= minConfidence) best.offer(ordinal);
   });
   return resultOf(best.inOrder().map((ordinal): RecallHit => ({
@@ -101,27 +101,39 @@ function bestOf(table: MemoryTable, weights: Weights, { limit, minConfidence = 0
   })));
 }
 
+/**
+ * The sum of `partsOf`, each part rounded as there and added in the order they are listed, so that whoever adds up an
+ * explanation gets the score to the last bit. Written out because it runs for every candidate and must not allocate.
+ */
+function scoreOf(table: MemoryTable, weights: Weights, ordinal: number): number {
+  const scale = scaleOf(table, weights, ordinal);
+  return weights.lexical * evidence.lexical[ordinal]! * scale
+    + weights.vector * evidence.vector[ordinal]! * scale
+    + weights.neighbours * evidence.neighbours[ordinal]! * scale
+    + weights.associations * evidence.associations[ordinal]! * scale
+    + weights.time * evidence.time[ordinal]! * scale;
+}
+
 function partsOf(table: MemoryTable, weights: Weights, ordinal: number): ScoreParts {
-  const lexical = weights.lexical * evidence.lexical[ordinal]!;
-  const vector = weights.vector * evidence.vector[ordinal]!;
-  const neighbours = weights.neighbours * evidence.neighbours[ordinal]!;
-  const associations = weights.associations * evidence.associations[ordinal]!;
-  const time = weights.time * evidence.time[ordinal]!;
-  const total = lexical + vector + neighbours + associations + time;
-  const scale = (table.asks(ordinal) ? weights.question : 1) / (total + weights.halfScore);
+  const scale = scaleOf(table, weights, ordinal);
   return {
-    lexical: lexical * scale,
-    vector: vector * scale,
-    neighbours: neighbours * scale,
-    associations: associations * scale,
-    time: time * scale,
+    lexical: weights.lexical * evidence.lexical[ordinal]! * scale,
+    vector: weights.vector * evidence.vector[ordinal]! * scale,
+    neighbours: weights.neighbours * evidence.neighbours[ordinal]! * scale,
+    associations: weights.associations * evidence.associations[ordinal]! * scale,
+    time: weights.time * evidence.time[ordinal]! * scale,
     recency: 0,
   };
 }
 
-/** In this order, so that whoever adds up the parts of an explanation gets the score to the last bit. */
-function sumOf(parts: ScoreParts): number {
-  return parts.lexical + parts.vector + parts.neighbours + parts.associations + parts.time + parts.recency;
+/** What turns each piece of evidence into its part of the score. */
+function scaleOf(table: MemoryTable, weights: Weights, ordinal: number): number {
+  const total = weights.lexical * evidence.lexical[ordinal]!
+    + weights.vector * evidence.vector[ordinal]!
+    + weights.neighbours * evidence.neighbours[ordinal]!
+    + weights.associations * evidence.associations[ordinal]!
+    + weights.time * evidence.time[ordinal]!;
+  return (table.asks(ordinal) ? weights.question : 1) / (total + weights.halfScore);
 }
 
 /** A cue that only filters: the latest memories that pass, each matching fully. */
