@@ -13,6 +13,8 @@ export interface ServerOptions {
   /** `build` runs what users install; `source` needs no build. @default the build when there is one */
   readonly from?: 'build' | 'source';
   readonly arguments?: readonly string[];
+  /** Options of Node itself, such as `--cpu-prof`. */
+  readonly nodeArguments?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
 }
 
@@ -38,7 +40,7 @@ export async function startServerProcess(options: ServerOptions): Promise<Server
   const began = performance.now();
   const child = spawn(
     process.execPath,
-    [...entry, 'start', '--data-dir', options.dataDirectory, '--http-port', `${httpPort}`, '--grpc-port', `${grpcPort}`, ...(options.arguments ?? [])],
+    [...(options.nodeArguments ?? []), ...entry, 'start', '--data-dir', options.dataDirectory, '--http-port', `${httpPort}`, '--grpc-port', `${grpcPort}`, ...(options.arguments ?? [])],
     { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...options.environment } },
   );
   const output = keepTail(child);
