@@ -25,7 +25,7 @@ const lineBytesMax = 4 * 1_048_576;
 /** More than this many bad lines are counted, not printed. */
 const badLinesShown = 100;
 
-/** With the waits doubling from 200 ms to 5 s these take about half a minute together. */
+/** With their waits these take about half a minute together. */
 const retries = 10;
 
 interface Tally {
@@ -78,7 +78,7 @@ async function open(cli: Cli, file: string): Promise<{ source: AsyncIterable<Buf
 /** Stores a chunk, coming back for the lines that the node had no room for until none is left or patience runs out. */
 async function storeChunk(cli: Cli, client: ApiClient, { drafts, bad }: Chunk, tally: Tally): Promise<void> {
   tally.lines += drafts.length + bad.length;
-  for (const { number, reason } of bad) fail(cli, tally, number, reason);
+  const failures = new Map(bad.map(({ number, reason }) => [number, reason]));
   let open = drafts;
   const attempt = async (): Promise<void> => {
     if (open.length === 0) return;
@@ -90,24 +90,31 @@ async function storeChunk(cli: Cli, client: ApiClient, { drafts, bad }: Chunk, t
       if (outcome === 'stored') tally.stored += 1;
       else if (outcome === 'already_stored') tally.alreadyStored += 1;
       else if (error?.retryable === true) [refusal] = [error, again.push(draft)];
-      else fail(cli, tally, draft.number, `${error?.message ?? 'was refused'} (${error?.code ?? 'internal'})`);
+      else failures.set(draft.number, `${error?.message ?? 'was refused'} (${error?.code ?? 'internal'})`);
     }
     open = again;
     if (refusal !== undefined) throw retryableError(refusal);
   };
-  await pRetry(attempt, {
-    retries,
-    minTimeout: 200,
-    maxTimeout: 5_000,
-    randomize: true,
-    signal: cli.interrupted,
-    shouldRetry: ({ error }) => error instanceof EngramError && error.retryable,
-    // A node that says when to come back is believed, within reason.
-    onFailedAttempt: async ({ error }) => {
-      const wait = error instanceof EngramError ? error.details['retryAfterMs'] : undefined;
-      if (typeof wait === 'number') await cli.pause(Math.min(wait, 10_000), cli.interrupted);
-    },
-  });
+  try {
+    await pRetry(attempt, {
+      retries,
+      minTimeout: 0,
+      signal: cli.interrupted,
+      shouldRetry: ({ error }) => error instanceof EngramError && error.retryable,
+      onFailedAttempt: async ({ error, attemptNumber, retriesLeft }) => {
+        if (retriesLeft > 0 && error instanceof EngramError && error.retryable) await cli.pause(waitMs(error, attemptNumber), cli.interrupted);
+      },
+    });
+  } finally {
+    for (const [number, reason] of [...failures].sort(([a], [b]) => a - b)) fail(cli, tally, number, reason);
+  }
+}
+
+/** A node that says when to come back is believed, within reason; otherwise the waits double from about 200 ms to 5 s. */
+function waitMs(error: EngramError, attempts: number): number {
+  const asked = error.details['retryAfterMs'];
+  if (typeof asked === 'number') return Math.min(asked, 10_000);
+  return Math.min(5_000, 200 * 2 ** (attempts - 1)) * (0.75 + Math.random() / 2);
 }
 
 function retryableError({ code, message, hint, retry_after_ms }: WireError): EngramError {

@@ -1,5 +1,4 @@
 import Table from 'cli-table3';
-import { styleText } from 'node:util';
 import { coloured, type Cli } from './cli.js';
 
 /** A table for people. No colours of its own, so that it reads the same in a log; cells are shortened to the window. */
@@ -18,12 +17,13 @@ export function oneLine(text: string, width: number): string {
 
 /** How much of the window a wide column may take when the others need `taken`. */
 export function widthLeft(cli: Cli, taken: number): number {
-  return Math.max(20, (cli.stdout.columns ?? 120) - taken);
+  return Math.max(20, (cli.stdout.columns ?? 200) - taken);
 }
 
 export function healthWord(cli: Cli, word: string): string {
   if (!coloured(cli.stdout, cli.env)) return word;
-  return styleText(word === 'healthy' ? 'green' : word === 'degraded' ? 'yellow' : 'red', word);
+  const colour = word === 'healthy' ? 32 : word === 'degraded' ? 33 : 31;
+  return `\u001b[${colour}m${word}\u001b[39m`;
 }
 
 /** `1.4 MiB`: for reading, not for reading back. */

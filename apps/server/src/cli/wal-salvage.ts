@@ -25,25 +25,10 @@ export function walSalvageCommand(program: Command, cli: Cli): void {
 export async function salvage(cli: Cli, { dataDir, dryRun, json }: SalvageCommandOptions): Promise<void> {
   const root = resolve(dataDir);
   if (!existsSync(join(root, 'wal'))) throw new UsageError(`${root} holds no write-ahead log`, 'Name the data directory of a node with --data-dir: the folder that has a folder `wal` in it.');
-  // The engine's libraries are loaded by the commands that need them, so that the others start quickly.
-  const [{ openDataDirectory }, { openMemoryStore }, { salvageLog }, { systemRandom }] = await Promise.all([
-    import('../engine/data-directory.js'),
-    import('@engram/memory'),
-    import('@engram/replication'),
-    import('@engram/kernel/node'),
-  ]);
-  // Owning the directory keeps a running node out of the log while it is taken apart.
-  const directory = await openDataDirectory(root, undefined, systemRandom());
-  try {
-    const store = await openMemoryStore({ directory: directory.storePath });
-    // What the store has applied was durable in the log once: those positions must not be given out again.
-    const knownDurableLsn = store.applied.lsn;
-    await store.close();
-    const report = await salvageLog(directory.walPath, { dryRun: dryRun === true, knownDurableLsn });
-    print(cli.stdout, json === true ? JSON.stringify(report) : describe(report));
-  } finally {
-    await directory.release();
-  }
+  // The libraries of the engine are loaded by the commands that need them, so that the others start quickly.
+  const { salvageDataDirectory } = await import('./salvage-data-directory.js');
+  const report = await salvageDataDirectory(root, { dryRun: dryRun === true });
+  print(cli.stdout, json === true ? JSON.stringify(report) : describe(report));
 }
 
 function describe({ needed, dryRun, resumed, entriesKept, losses, damagedDirectory, moved }: SalvageReport): string {
