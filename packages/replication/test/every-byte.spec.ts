@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { decodeCleanMark, encodeCleanMark, lsn, type LogEntry, type Lsn } from '../src/core/index.js';
+import { decodeCleanMark, encodeCleanMark, frameBytes, LogSalvage, lsn, parseSegmentFileName, type LogEntry, type Lsn } from '../src/core/index.js';
 import { checksum, entriesOf, entryOf, flipBit, logId, recover, segmentOf, type SegmentBytes } from './log-fixtures.js';
 
 /** Three segments, fourteen entries of several sizes in groups of one to three: about 2.5 KiB. */
@@ -107,4 +107,28 @@ describe('a segment cut short at any byte', { timeout: 60_000 }, () => {
 
 test('a file that is missing altogether is refused, whichever it is, except the oldest ones, which retention removes', () => {
   expect([0, 1, 2].map((index) => recover(sealed.toSpliced(index, 1)).kind)).toEqual(['recovered', 'damaged', 'damaged']);
+});
+
+test('a log with a bit flipped in any byte is salvaged: at most the entry that was hit is lost, and recovery accepts the rest', { timeout: 60_000 }, () => {
+  let losses = 0;
+  for (const [index, { bytes }] of sealed.entries()) {
+    for (let offset = 0; offset < bytes.length; offset++) {
+      const damaged = sealed.with(index, { ...sealed[index]!, bytes: flipBit(bytes, offset * 8 + (offset % 8)) });
+      const salvage = new LogSalvage(checksum, logId, 0n);
+      const kept = damaged.flatMap((segment) => {
+        const replacement = salvage.segment(lsn(segment.lsn), segment.bytes);
+        return replacement ? replacement.map(({ file, bytes: written }) => ({ lsn: parseSegmentFileName(file) ?? 0, bytes: written })) : [segment];
+      });
+      const last = salvage.finish();
+      if (last) kept.push({ lsn: parseSegmentFileName(last.file) ?? 0, bytes: last.bytes });
+      const lost = salvage.losses.flatMap(({ firstLsn, lastLsn }) => (firstLsn === undefined ? [] : [firstLsn, lastLsn]));
+      losses += new Set(lost).size;
+      const outcome = recover(kept);
+      if (outcome.kind === 'damaged' || outcome.nextLsn !== all.length + 1 || new Set(lost).size > 1) throw new Error(`byte ${offset} of segment ${index}: ${JSON.stringify(outcome)}`);
+      const expected = texts.filter((_, position) => !lost.includes(lsn(position + 1)));
+      expect([...entriesOf(kept).values()].map(textOf)).toEqual(expected);
+    }
+  }
+  // Every byte of every entry's frame cost that entry, and no other byte cost any.
+  expect(losses).toBe(all.reduce((sum, entry) => sum + frameBytes(entry), 0));
 });
