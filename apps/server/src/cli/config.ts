@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { ConfigError, describeSource, formatValue, keys, loadConfig, renderConfigReference, type LoadedConfig } from '../config/index.js';
+import { ConfigError, loadConfig, printableConfig, renderConfigReference, type LoadedConfig } from '../config/index.js';
 import { exitCodes, print, type Cli } from './cli.js';
 import { renderTable } from './tables.js';
 
@@ -37,20 +37,12 @@ export function checkConfig(cli: Cli, { config: file, json }: CheckOptions): num
 }
 
 function asTable(loaded: LoadedConfig): string {
-  const rows = [...keys.values()].map((key) => [key.path, formatValue(key, valueAt(loaded, key.path)), describeSource(loaded.provenance.get(key.path)!)]);
+  const rows = printableConfig(loaded).map(({ path, written, source }) => [path, written, source]);
   const warnings = loaded.warnings.map(({ message }) => `warning: ${message}`);
   return [renderTable(['key', 'value', 'from'], rows), ...warnings, 'The configuration is good.'].join('\n');
 }
 
 function asJson(loaded: LoadedConfig): object {
-  const values = [...keys.values()].map((key) => {
-    const value = valueAt(loaded, key.path);
-    const source = describeSource(loaded.provenance.get(key.path)!);
-    return [key.path, { ...(value === undefined ? {} : { value: JSON.parse(key.secret ? '"(secret)"' : formatValue(key, value)) as unknown }), source }];
-  });
+  const values = printableConfig(loaded).map(({ path, value, source }) => [path, { ...(value === undefined ? {} : { value }), source }]);
   return { ok: true, values: Object.fromEntries(values) as object, warnings: loaded.warnings };
-}
-
-function valueAt({ config }: LoadedConfig, path: string): unknown {
-  return path.split('.').reduce<unknown>((table, word) => (table as Record<string, unknown>)[word], config);
 }

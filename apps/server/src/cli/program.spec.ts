@@ -65,7 +65,7 @@ describe('config', () => {
     expect(out).toMatch(/log\.level +│ "warn" +│ ENGRAM_LOG_LEVEL/);
     expect(out).toMatch(/wal\.segment_bytes +│ "64MiB" +│ default/);
     expect(out).toMatch(/cluster\.discovery\.consul\.token +│ \(secret\)/);
-    expect(out).toContain('warning: cluster.discovery.consul.token has no effect in this version');
+    expect(out).toContain('warning: cluster.discovery.consul.token has no effect yet');
     expect(out).not.toContain('hunter2');
     expect(out.endsWith('The configuration is good.\n')).toBe(true);
   });

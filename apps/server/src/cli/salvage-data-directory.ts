@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { systemRandom } from '@engram/kernel/node';
 import { openMemoryStore } from '@engram/memory';
 import { salvageLog, type SalvageReport } from '@engram/replication';
@@ -11,12 +12,17 @@ import { openDataDirectory } from '../engine/data-directory.js';
 export async function salvageDataDirectory(root: string, options: { readonly dryRun: boolean }): Promise<SalvageReport> {
   const directory = await openDataDirectory(root, undefined, systemRandom());
   try {
-    const store = await openMemoryStore({ directory: directory.storePath });
-    // What the store has applied was durable in the log once: those positions must not be given out again.
-    const knownDurableLsn = store.applied.lsn;
-    await store.close();
+    const knownDurableLsn = existsSync(directory.storePath) ? await appliedLsn(directory.storePath) : 0;
     return await salvageLog(directory.walPath, { ...options, knownDurableLsn });
   } finally {
     await directory.release();
   }
+}
+
+/** What the store has applied was durable in the log once: those positions must not be given out again. */
+async function appliedLsn(storePath: string): Promise<number> {
+  const store = await openMemoryStore({ directory: storePath });
+  const { lsn } = store.applied;
+  await store.close();
+  return lsn;
 }

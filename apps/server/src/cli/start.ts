@@ -47,7 +47,7 @@ export function startCommand(program: Command, cli: Cli, exit: (code: number) =>
     .option('-d, --data-dir <dir>', 'where the data lives (default: ./data)')
     .option('--node-id <id>', 'name of the node (default: made up at the first start and kept)')
     .option('--log-level <level>', 'least severe message that is written (default: info)')
-    .addOption(new Option('--cluster-mode <mode>', 'single, the only mode of this version').default(undefined))
+    .option('--cluster-mode <mode>', 'single, the only mode of this version')
     // Flags of a cluster are understood, so that they are refused with a reason rather than as unknown.
     .addOption(new Option('--swim-port <port>').hideHelp())
     .addOption(new Option('--seed <address>').argParser(collect).hideHelp())

@@ -11,6 +11,7 @@ export type { Config } from './schema.js';
 export { formatAddress, isLoopback, parseAddress, type Address } from './address.js';
 export { ConfigError, describeProblem, type ConfigWarning, type Problem } from './problems.js';
 export { describeSource, type Source } from './settings.js';
+export { printableConfig, type PrintableValue } from './printable.js';
 export { keys, type Key } from './keys.js';
 export { formatValue } from './values.js';
 export { formatDuration, formatSize, parseSize } from './sizes.js';

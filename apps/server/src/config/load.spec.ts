@@ -143,7 +143,7 @@ describe('warnings', () => {
 
   test('say which keys nothing reads yet', () => {
     const { warnings } = resolve('[cluster.swim]\npreset = "fast"\n[consolidation]\ninterval_ms = "1m"\n');
-    expect(warnings).toEqual([{ key: 'cluster.swim.preset', message: 'cluster.swim.preset, consolidation.interval_ms have no effect in this version, which runs a single node without consolidation.' }]);
+    expect(warnings).toEqual([{ key: 'cluster.swim.preset', message: 'cluster.swim.preset, consolidation.interval_ms have no effect yet: this version runs a single node.' }]);
   });
 
   test('say that gRPC cannot carry the longest memories', () => {

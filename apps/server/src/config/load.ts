@@ -71,7 +71,7 @@ export function resolveConfig({ content, env, flags }: {
   if (problems.length > 0) throw new ConfigError(problems);
 
   const inert = [...settings.keys()].filter(isInert);
-  if (inert.length > 0) warnings.push({ key: inert[0]!, message: `${inert.join(', ')} ${inert.length === 1 ? 'has' : 'have'} no effect in this version, which runs a single node without consolidation.` });
+  if (inert.length > 0) warnings.push({ key: inert[0]!, message: `${inert.join(', ')} ${inert.length === 1 ? 'has' : 'have'} no effect yet: this version runs a single node.` });
   const provenance = new Map([...keys.keys()].map((path): [string, Source] => [path, settings.get(path)?.source ?? { kind: 'default' }]));
   return { config, provenance, warnings };
 }

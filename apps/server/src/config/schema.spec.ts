@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { aliases } from './aliases.js';
 import { checks } from './checks.js';
+import { variableOf } from './keys.js';
 import { editDistance, nearest } from './nearest.js';
 import { formatValue, keys, parseAddress, formatAddress, isLoopback, parseSize, formatSize, formatDuration, renderConfigReference } from './index.js';
 import { tableTitles } from './schema.js';
@@ -15,7 +16,7 @@ describe('the schema', () => {
   });
 
   test('gives every key and every other spelling a variable of its own', () => {
-    const names = [...keys.values()].map((key) => key.variable);
+    const names = [...[...keys.values()].map((key) => key.variable), ...[...aliases.keys()].map(variableOf)];
     expect(new Set(names).size).toBe(names.length);
     expect(keys.get('cluster.swim.preset')!.variable).toBe('ENGRAM_CLUSTER_SWIM_PRESET');
     expect(keys.get('cluster.bootstrap_expect')!.variable).toBe('ENGRAM_CLUSTER_BOOTSTRAP_EXPECT');

@@ -127,8 +127,13 @@ function openedString(value: string): string | undefined {
   return opening !== undefined && value.split(opening).length === 2 ? opening : undefined;
 }
 
-function excerpt(error: TomlError): string {
-  return `There it reads:\n${error.codeblock.trimEnd().split('\n').map((line) => `      ${line}`).join('\n')}`;
+/** The lines around the mistake, without the values of keys that sound like secrets. */
+function excerpt({ codeblock }: TomlError): string {
+  const shown = codeblock.trimEnd().split('\n').map((line) => {
+    const key = /^\d+: +([A-Za-z0-9_.-]+)\s*=/.exec(line)?.[1];
+    return `      ${key !== undefined && isSecret(key) ? `${line.slice(0, line.indexOf('='))}= (secret)` : line}`;
+  });
+  return `There it reads:\n${shown.join('\n')}`;
 }
 
 function isTable(value: unknown): value is Record<string, unknown> {

@@ -105,6 +105,13 @@ test('what is not TOML is named with file, line and column, and shown', () => {
   expect(refusal.problems[0]!.suggestion).toContain('2:  id = "a');
 });
 
+test('what is not TOML is shown without the secrets around it', () => {
+  const refusal = refusalOf('[cluster.discovery.consul]\ntoken = "hunter2"\naddress = "a\n', {}, {});
+  expect(refusal.message).toContain('2:  token = (secret)');
+  expect(refusal.message).toContain('3:  address = "a');
+  expect(refusal.message).not.toContain('hunter2');
+});
+
 test('everything that is wrong is said at once, from every source', () => {
   const refusal = refusalOf('[log]\nlevle = "info"\nformat = "xml"\n[cluster]\nenabled = true\n', { ENGRAM_X: '1', ENGRAM_WAL_RETAIN_BYTES: 'lots' }, { seed: ['a:1', 'b:1'] });
   expect(refusal.problems.map(({ key }) => key)).toEqual(['log.levle', 'ENGRAM_X', '--seed', '--seed', 'log.format', 'wal.retain_bytes', 'cluster.enabled']);
