@@ -1,7 +1,7 @@
 import { Option, type Command } from 'commander';
 import type { Logger } from 'pino';
 import { loadConfig, type Flags, type LoadedConfig } from '../config/index.js';
-import { exitCodes, print, type Cli } from './cli.js';
+import { coloured, exitCodes, print, type Cli } from './cli.js';
 import { createLog } from './log.js';
 import { collect } from './remote.js';
 
@@ -54,7 +54,7 @@ export function startCommand(program: Command, cli: Cli, exit: (code: number) =>
     .action(async (options: StartOptions) => {
       const { config, ...flags } = options;
       const loaded = loadConfig({ file: config, env: cli.env, flags });
-      const log = createLog(loaded.config.log, cli.stderr.isTTY === true);
+      const log = createLog(loaded.config.log, { onTerminal: cli.stderr.isTTY === true, colours: coloured(cli.stderr, cli.env) });
       const { startServer } = await import('../server.js');
       exit(await runServer(cli, host, loaded, log, startServer));
     });
