@@ -80,7 +80,9 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     if (status >= 500) log.error({ err: error, requestId: request.id, method: request.method, url: request.url, code: known.code }, 'a request failed on our side');
     else log.debug({ requestId: request.id, method: request.method, url: request.url, code: known.code }, known.message);
     // A body that nobody will read must not be taken for the next request; the client still gets to read the answer.
-    if (!request.raw.complete) lingerOnClose(request.raw, reply.raw);
+    // The framework closes after every bad body; one that was read to its end is no reason to.
+    if (request.raw.complete) void reply.removeHeader('connection');
+    else lingerOnClose(request.raw, reply.raw);
     void reply.code(status).headers(headers).type('application/json; charset=utf-8').serializer(JSON.stringify).send(body);
   };
   server.setErrorHandler<FastifyError>((error, request, reply) => answerError(error, request, reply));

@@ -40,6 +40,6 @@ export function answerUnknownRoutes(server: HttpServer): void {
 }
 
 function patternOf(url: string): RegExp {
-  const segments = url.split('/').map((segment) => (segment.startsWith(':') ? '[^/]+' : segment.replace(/[^A-Za-z0-9_-]/g, '\\$&')));
+  const segments = url.split('/').map((segment) => (segment.startsWith(':') ? '[^/]*' : segment.replace(/[^A-Za-z0-9_-]/g, '\\$&')));
   return new RegExp(`^${segments.join('/')}$`);
 }

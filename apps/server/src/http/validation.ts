@@ -26,7 +26,8 @@ export interface RequestValidators {
 /** Bodies say what they mean in JSON, so nothing is coerced there; queries, paths and headers are all text, so they are. */
 export function requestValidators(sharedSchemas: Iterable<object>): RequestValidators {
   const strict = new Ajv(common);
-  const coercing = new Ajv({ ...common, coerceTypes: 'array' });
+  // Coercion makes `1e400` infinite after the type was checked; without strict numbers the bounds still see it.
+  const coercing = new Ajv({ ...common, coerceTypes: 'array', strictNumbers: false });
   for (const schema of sharedSchemas) strict.addSchema(schema).getSchema((schema as { $id: string }).$id);
   return {
     compile: (schema, httpPart) => (httpPart === 'body' ? strict : coercing).compile(schema),
@@ -40,6 +41,8 @@ export function validationError(errors: readonly Partial<ErrorObject>[] | null |
   const error = errors?.at(-1) ?? {};
   const { keyword, params = {}, data, parentSchema } = error as ErrorObject;
   const path = error.instancePath ?? '';
+  // The framework hands over null for a body that is not there.
+  const found = where === 'body' && path === '' && data === null ? 'nothing' : typeName(data);
   const at = path === '' ? `the ${where}` : where === 'body' ? `the body at ${shortPath(path)}` : `${where} field ${shortPath(path.slice(1))}`;
   const details = { part: where, pointer: shortPath(path) };
   const fail = (complaint: string): EngramError => new EngramError('invalid_argument', `${at} ${complaint}`, { details, hint: hintFor(path, where) });
@@ -52,15 +55,15 @@ export function validationError(errors: readonly Partial<ErrorObject>[] | null |
     case 'required':
       return fail(`needs the field ${shown((params as { missingProperty: string }).missingProperty)}`);
     case 'type':
-      return fail(`must be ${typeText((params as { type: string | string[] }).type)}; got ${typeName(data)}`);
+      return fail(`must be ${typeText((params as { type: string | string[] }).type)}; got ${found}`);
     case 'enum':
-      return fail(`must be one of ${(params as { allowedValues: unknown[] }).allowedValues.join(', ')}; got ${typeName(data)}`);
+      return fail(`must be one of ${(params as { allowedValues: unknown[] }).allowedValues.join(', ')}; got ${found}`);
     case 'anyOf':
-      return fail(`must be ${(parentSchema as { description?: string }).description ?? 'one of the documented forms'}; got ${typeName(data)}`);
+      return fail(`must be ${(parentSchema as { description?: string }).description ?? 'one of the documented forms'}; got ${found}`);
     case 'minimum':
     case 'maximum': {
       const { minimum, maximum } = (parentSchema ?? {}) as { minimum?: number; maximum?: number };
-      return fail(`must be from ${minimum ?? '-∞'} to ${maximum ?? '∞'}; got ${typeName(data)}`);
+      return fail(`must be from ${minimum ?? '-∞'} to ${maximum ?? '∞'}; got ${found}`);
     }
     case 'minLength':
       return fail('must not be empty');
