@@ -19,6 +19,7 @@ export type HttpEngine = Pick<
 export interface RouteContext {
   readonly engine: HttpEngine;
   readonly metrics: ServerMetrics;
+  readonly log: FastifyBaseLogger;
   readonly limits: Required<HttpLimits>;
   readonly admission: Admission;
   readonly onShutdownRequested: () => void;

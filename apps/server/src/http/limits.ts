@@ -46,7 +46,8 @@ export function resolveHttpLimits(limits: HttpLimits = {}): Required<HttpLimits>
   for (const [name, value] of Object.entries(resolved)) {
     if (!Number.isSafeInteger(value) || value < 1) throw new OptionsError(name, 'must be a whole number of at least 1');
   }
-  if (resolved.storeBytesInFlightMax < resolved.batchBodyBytesMax || resolved.storeBytesInFlightMax < resolved.bodyBytesMax) {
+  const { bodyBytesMax, batchBodyBytesMax, lineBytesMax } = resolved;
+  if (resolved.storeBytesInFlightMax < Math.max(bodyBytesMax, batchBodyBytesMax, lineBytesMax)) {
     throw new OptionsError('storeBytesInFlightMax', 'must hold at least one body of the largest size, or that body could never be stored');
   }
   if (resolved.requestTimeoutMs < resolved.headersTimeoutMs) {

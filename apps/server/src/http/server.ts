@@ -36,6 +36,9 @@ export interface HttpServerOptions {
 /** Node refuses request lines and headers beyond 16 KiB, so no path parameter can be longer. */
 const HEADER_BYTES_MAX = 16_384;
 
+/** How often late requests are looked for; Node's own 30 s would let them stay beyond their time by as much. */
+const LATE_CHECK_MS = 5_000;
+
 /** Builds the server; `listen` starts it, `close` lets requests under way finish and then stops. */
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { engine, log, metrics, onShutdownRequested } = options;
@@ -51,7 +54,13 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     bodyLimit: limits.bodyBytesMax,
     requestTimeout: limits.requestTimeoutMs,
     keepAliveTimeout: limits.keepAliveTimeoutMs,
-    http: { headersTimeout: limits.headersTimeoutMs, maxHeaderSize: HEADER_BYTES_MAX },
+    http: {
+      headersTimeout: limits.headersTimeoutMs,
+      maxHeaderSize: HEADER_BYTES_MAX,
+      connectionsCheckingInterval: Math.min(LATE_CHECK_MS, limits.headersTimeoutMs),
+      // Node would answer without a body; the hook below does it in the shape of every error.
+      requireHostHeader: false,
+    },
     // While it closes, requests on open connections still get the engine's own answer.
     return503OnClosing: false,
     routerOptions: { maxParamLength: HEADER_BYTES_MAX },
@@ -70,6 +79,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 
   server.server.maxConnections = limits.connectionsMax;
   server.server.maxRequestsPerSocket = 0;
+  // Expectations other than 100-continue are ignored, as RFC 9110 allows, instead of answered with a bare 417.
+  server.server.on('checkExpectation', (request, response) => server.routing(request, response));
   metrics.observe({ status: () => engine.status(), pendingStores: () => admission.requests });
 
   const answerError = (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
@@ -88,10 +99,11 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   server.setErrorHandler<FastifyError>((error, request, reply) => answerError(error, request, reply));
 
   for (const schema of sharedSchemas) server.addSchema(schema);
+  server.addHook('onRequest', (request, _reply, done) => done(hostFault(request)));
   answerUnknownRoutes(server);
   readBodies(server);
   publishOpenApi(server, engine.version);
-  const context: RouteContext = { engine, metrics, limits, admission, onShutdownRequested };
+  const context: RouteContext = { engine, metrics, log, limits, admission, onShutdownRequested };
   // In a plugin of its own, so that the routes are added once the document above is listening for them.
   server.register(async (scope: HttpServer) => {
     for (const routes of [memoryRoutes, batchRoutes, recallRoutes, spaceRoutes, systemRoutes]) routes(scope, context);
@@ -104,6 +116,12 @@ function requestIds(): () => string {
   const prefix = randomBytes(4).toString('hex');
   let count = 0;
   return () => `${prefix}-${(count++).toString(36)}`;
+}
+
+/** HTTP/1.1 wants a Host header (RFC 9112, section 3.2). */
+function hostFault({ raw: { headers, httpVersionMinor } }: FastifyRequest): EngramError | undefined {
+  if (headers.host !== undefined || httpVersionMinor === 0) return undefined;
+  return new EngramError('invalid_argument', 'the request has no Host header', { hint: 'Send one, as HTTP/1.1 asks for.' });
 }
 
 function unforeseen(cause: unknown): EngramError {

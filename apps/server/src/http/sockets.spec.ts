@@ -56,6 +56,23 @@ test.each<[what: string, bytes: string | Buffer, status: number, code: string]>(
   expect(answer.headers).toContain('connection: close');
 });
 
+test('a request without a Host header is refused, in HTTP/1.0 it is none the worse', async () => {
+  expect(answerOf(await raw('GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n'))).toMatchObject({ status: 400, error: { code: 'invalid_argument' } });
+  expect(answerOf(await raw('GET /livez HTTP/1.0\r\n\r\n')).status).toBe(200);
+});
+
+test('an expectation that nobody can meet is ignored', async () => {
+  expect(answerOf(await raw('GET /livez HTTP/1.1\r\nHost: x\r\nExpect: wonders\r\nConnection: close\r\n\r\n')).status).toBe(200);
+});
+
+test.each([
+  ['headers', 'GET /livez HTTP/1.1\r\nHost: x\r\nX-Slow'],
+  ['body', 'POST /api/v1/memory HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n{"content"'],
+])('a client that never finishes its %s is answered 408', async (_what, bytes) => {
+  const answer = answerOf(await raw(bytes));
+  expect(answer).toMatchObject({ status: 408, error: { code: 'deadline_exceeded' } });
+});
+
 test.each([
   ['/api/v1/memory/%2e%2e', 400],
   ['/api/v1/memory/..', 400],

@@ -49,14 +49,15 @@ export function draftOf(body: Wire<'MemoryDraft'>, space: SpaceId): MemoryDraft 
 
 export function memoryFields(memory: Memory, include: 'embedding' | undefined): Wire<'Memory'> {
   const { id, space, content, tags, confidence, whenMs, storedAtMs, metadata, embedding } = memory;
+  const storedAt = formatWhen(storedAtMs);
   const fields: Wire<'Memory'> = {
     id,
     memory_space: space,
     content,
     tags: tags as string[],
     confidence,
-    when: formatWhen(whenMs),
-    stored_at: formatWhen(storedAtMs),
+    when: whenMs === storedAtMs ? storedAt : formatWhen(whenMs),
+    stored_at: storedAt,
   };
   if (metadata !== undefined) fields.metadata = metadata as Record<string, never>;
   if (include === 'embedding' && embedding !== undefined) fields.embedding = Array.from(embedding);

@@ -5,6 +5,7 @@ import type { ValidateFunction } from 'ajv';
 import type { FastifyReply } from 'fastify';
 import type { AckLevel, BatchResult, MemoryDraft } from '../../engine/index.js';
 import type { HttpServer, RouteContext } from '../context.js';
+import { knownError } from '../errors.js';
 import { parseJson } from '../json-body.js';
 import { readLines, type Line } from '../lines.js';
 import * as schemas from '../schemas.js';
@@ -40,12 +41,24 @@ export function batchRoutes(server: HttpServer, context: RouteContext): void {
   /** One line of results per line of drafts, in order. Reading waits for storing, and storing for the client to read. */
   async function* storeLines(lines: AsyncIterable<readonly Line[]>, spaces: SpaceDefaults, ack: AckLevel | undefined, requestId: string): AsyncGenerator<string> {
     const started = performance.now();
-    for await (const group of lines) {
-      const items = group.map(({ bytes }) => checkLine(bytes, isDraft, spaces, limits.lineBytesMax));
-      const results = await storeGroup(items, ack === undefined ? {} : { ack });
-      yield results.map((result, i) => `${JSON.stringify({ line: group[i]!.number, ...batchFields(result, requestId) })}\n`).join('');
+    let answering = false;
+    try {
+      for await (const group of lines) {
+        const items = group.map(({ bytes }) => checkLine(bytes, isDraft, spaces, limits.lineBytesMax));
+        const results = await storeGroup(items, ack === undefined ? {} : { ack }).catch((error: unknown): readonly BatchResult[] => {
+          // Before the first result the whole request can still be refused; after it, only the lines can.
+          if (!answering) throw error;
+          return items.map(() => ({ outcome: 'refused', error: refusal(error) }));
+        });
+        answering = true;
+        yield results.map((result, i) => `${JSON.stringify({ line: group[i]!.number, ...batchFields(result, requestId) })}\n`).join('');
+      }
+      metrics.succeeded('store_batch', (performance.now() - started) / 1_000);
+    } catch (error) {
+      // An error before the first result is answered, and counted there.
+      if (answering) metrics.failed('store_batch', knownError(error)?.code ?? 'internal');
+      throw error;
     }
-    metrics.succeeded('store_batch', (performance.now() - started) / 1_000);
   }
 
   server.register(async (scope: HttpServer) => {

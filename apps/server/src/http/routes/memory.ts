@@ -11,7 +11,7 @@ const tags = ['Memory'];
 const closed = { additionalProperties: false } as const;
 
 export function memoryRoutes(server: HttpServer, context: RouteContext): void {
-  const { engine, metrics } = context;
+  const { engine } = context;
 
   server.post(
     '/api/v1/memory',
@@ -33,7 +33,7 @@ export function memoryRoutes(server: HttpServer, context: RouteContext): void {
         response: { 201: ref(schemas.StoredMemory), 200: ref(schemas.StoredMemory) },
       },
     },
-    (request, reply) => measured(metrics, 'store', async () => {
+    (request, reply) => measured(context, 'store', async () => {
       const { headers, query, body } = request;
       const space = spaceOf({ header: headers['x-memory-space'], query: query.space, body: body.memory_space });
       const result = await engine.store(draftOf(body, space), writeOptionsOf(query.ack, headers['idempotency-key']));
@@ -56,7 +56,7 @@ export function memoryRoutes(server: HttpServer, context: RouteContext): void {
         response: { 200: Type.Array(ref(schemas.Memory), { description: 'One page of memories.' }) },
       },
     },
-    (request, reply) => measured(metrics, 'list', () => {
+    (request, reply) => measured(context, 'list', () => {
       const { headers, query } = request;
       const { tag, limit = 100, cursor, include } = query;
       const space = spaceOf({ header: headers['x-memory-space'], query: query.space });
@@ -84,7 +84,7 @@ export function memoryRoutes(server: HttpServer, context: RouteContext): void {
         response: { 200: ref(schemas.Memory) },
       },
     },
-    (request) => measured(metrics, 'get', () => {
+    (request) => measured(context, 'get', () => {
       const { headers, query, params } = request;
       const space = spaceOf({ header: headers['x-memory-space'], query: query.space });
       return memoryFields(engine.get(space, parseMemoryId(params.id)), query.include);
@@ -106,7 +106,7 @@ export function memoryRoutes(server: HttpServer, context: RouteContext): void {
         response: { 204: Type.Null({ description: 'It is forgotten.' }) },
       },
     },
-    (request, reply) => measured(metrics, 'forget', async () => {
+    (request, reply) => measured(context, 'forget', async () => {
       const { headers, query, params } = request;
       const space = spaceOf({ header: headers['x-memory-space'], query: query.space });
       await engine.forget(space, parseMemoryId(params.id), writeOptionsOf(query.ack, undefined));
@@ -117,18 +117,25 @@ export function memoryRoutes(server: HttpServer, context: RouteContext): void {
 }
 
 /** Lets a store in, or refuses it before its body is read. It counts as inside until its connection is done with it. */
-export function admitted({ admission }: RouteContext): onRequestHookHandler {
+export function admitted({ admission, limits }: RouteContext): onRequestHookHandler {
   return (request: FastifyRequest, reply: FastifyReply, done) => {
-    const announced = Number(request.headers['content-length'] ?? 0);
-    // An impossible length is refused by the body's own limit, a moment later and with a better message.
-    const bytes = Number.isSafeInteger(announced) ? Math.min(announced, request.routeOptions.bodyLimit) : 0;
     try {
-      reply.raw.once('close', admission.enter(bytes));
+      reply.raw.once('close', admission.enter(bytesToHold(request, limits.lineBytesMax)));
       done();
     } catch (error) {
       done(error as Error);
     }
   };
+}
+
+/** How much of a body will be in memory at once, as far as its headers tell. */
+function bytesToHold({ headers, routeOptions }: FastifyRequest, lineBytesMax: number): number {
+  // A stream is held one line at a time, however long it is.
+  if (headers['content-type']?.startsWith('application/x-ndjson') === true) return lineBytesMax;
+  const announced = headers['content-length'];
+  if (announced === undefined) return headers['transfer-encoding'] === undefined ? 0 : routeOptions.bodyLimit;
+  // A larger body is refused by its own limit, a moment later and with a better message.
+  return Math.min(Number(announced), routeOptions.bodyLimit);
 }
 
 function nextPage(query: Readonly<Record<string, string | number | undefined>>): string {

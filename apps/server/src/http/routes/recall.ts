@@ -13,7 +13,8 @@ const tags = ['Recall'];
 const description =
   'Ranks by words, by vectors when both sides have them, and by what is near the hits in time, tags and names. Answers with a confidence, and says what it could not see.';
 
-export function recallRoutes(server: HttpServer, { engine, metrics }: RouteContext): void {
+export function recallRoutes(server: HttpServer, context: RouteContext): void {
+  const { engine } = context;
   server.post(
     '/api/v1/recall',
     {
@@ -29,7 +30,7 @@ export function recallRoutes(server: HttpServer, { engine, metrics }: RouteConte
         response: { 200: ref(schemas.RecallAnswer) },
       },
     },
-    (request) => measured(metrics, 'recall', () => {
+    (request) => measured(context, 'recall', () => {
       const { headers, query, body } = request;
       // `spaces` asks about several at once, which no other place can say; without it the usual order decides.
       const spaces = body.spaces === undefined ? [spaceOf({ header: headers['x-memory-space'], query: query.space })] : spacesOf(body.spaces);
@@ -52,7 +53,7 @@ export function recallRoutes(server: HttpServer, { engine, metrics }: RouteConte
         response: { 200: ref(schemas.RecallAnswer) },
       },
     },
-    (request) => measured(metrics, 'recall', () => {
+    (request) => measured(context, 'recall', () => {
       const { headers, query } = request;
       const { q, tag, after, before, explain = false, include } = query;
       const spaces =

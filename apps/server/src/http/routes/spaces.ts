@@ -7,14 +7,15 @@ import { measured } from './measured.js';
 const { ref } = schemas;
 const tags = ['Spaces'];
 
-export function spaceRoutes(server: HttpServer, { engine, metrics }: RouteContext): void {
+export function spaceRoutes(server: HttpServer, context: RouteContext): void {
+  const { engine } = context;
   server.get(
     '/api/v1/spaces',
     {
       config: { operation: 'spaces' },
       schema: { operationId: 'listSpaces', tags, summary: 'List the spaces', response: { 200: ref(schemas.SpacesAnswer) } },
     },
-    () => measured(metrics, 'spaces', () => ({ spaces: engine.spaces().map((summary) => spaceFields(summary, engine.nodeId)) })),
+    () => measured(context, 'spaces', () => ({ spaces: engine.spaces().map((summary) => spaceFields(summary, engine.nodeId)) })),
   );
 
   server.get(
@@ -23,7 +24,7 @@ export function spaceRoutes(server: HttpServer, { engine, metrics }: RouteContex
       config: { operation: 'spaces', errors: ['space_not_found'] },
       schema: { operationId: 'getSpace', tags, summary: 'Describe a space', params: schemas.SpaceParams, response: { 200: ref(schemas.SpaceAnswer) } },
     },
-    (request) => measured(metrics, 'spaces', () => spaceFields(engine.space(parseSpaceId(request.params.space)), engine.nodeId)),
+    (request) => measured(context, 'spaces', () => spaceFields(engine.space(parseSpaceId(request.params.space)), engine.nodeId)),
   );
 
   server.put(
@@ -41,7 +42,7 @@ export function spaceRoutes(server: HttpServer, { engine, metrics }: RouteContex
       },
     },
     (request) =>
-      measured(metrics, 'set_space_policy', async () => {
+      measured(context, 'set_space_policy', async () => {
         const summary = await engine.setSpacePolicy(parseSpaceId(request.params.space), policyOf(request.body));
         return spaceFields(summary, engine.nodeId);
       }),
