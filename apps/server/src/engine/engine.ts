@@ -12,7 +12,6 @@
 import { performance } from 'node:perf_hooks';
 import { assert, EngramError, HybridClock, UlidFactory, type Hlc, type MemoryId, type NodeId, type SpaceId } from '@engram/kernel';
 import { encodeOperation, openMemoryStore, type IdempotencyRecord, type Memory, type MemoryStore, type Operation, type SpacePolicy, type SpaceSummary } from '@engram/memory';
-import { DEFAULT_PARTITIONS, partitionOf } from '@engram/placement';
 import { openWriteAheadLog, type LogEntry, type Lsn, type WriteAheadLog } from '@engram/replication';
 import { Claims, idClaim, keyClaim, policyClaim, vectorClaim } from './claims.js';
 import { openDataDirectory, type DataDirectory } from './data-directory.js';
@@ -24,6 +23,7 @@ import { healthOf } from './health.js';
 import { PartitionSequences } from './partition-sequences.js';
 import { idConflict, idempotencyConflict, idForgotten, memoryNotFound, refusal, shuttingDown, spaceNotFound } from './refusals.js';
 import { appliedEntry, replay } from './replay.js';
+import { SpacePartitions } from './space-partitions.js';
 
 /** Single-node writes all carry the first epoch; promotion in a cluster opens later ones. */
 const FIRST_EPOCH = 1;
@@ -95,6 +95,7 @@ export class Engine {
   readonly #clock: HybridClock;
   readonly #ulids: UlidFactory;
   readonly #sequences: PartitionSequences;
+  readonly #partitions = new SpacePartitions();
   readonly #claims = new Claims();
   readonly #startedAtMs: number;
   readonly #startedAt = performance.now();
@@ -386,7 +387,7 @@ export class Engine {
 
   #entryOf(write: Write): Omit<LogEntry, 'seq'> {
     return {
-      partition: partitionOf(write.space, DEFAULT_PARTITIONS),
+      partition: this.#partitions.of(write.space),
       epoch: FIRST_EPOCH,
       hlc: this.#clock.tick(this.#wallClockMs()),
       origin: this.nodeId,
