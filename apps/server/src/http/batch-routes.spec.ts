@@ -1,5 +1,6 @@
 import { request, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { EngramError } from '@engram/kernel';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { httpNode, type HttpNode } from '../../test/http-node.js';
 
@@ -163,6 +164,32 @@ test('lines are stored in groups of bounded size, one group at a time', async ()
     expect(results.map(({ line }) => line)).toEqual(Array.from({ length: 50 }, (_, i) => i + 1));
     expect(Math.max(...sizes)).toBe(3);
     expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(50);
+  } finally {
+    spy.mockRestore();
+  }
+});
+
+test('a failure in the middle of a stream refuses the lines it concerns, not those before or after', async () => {
+  const storeBatch = node.engine.storeBatch.bind(node.engine);
+  let calls = 0;
+  const spy = vi.spyOn(node.engine, 'storeBatch').mockImplementation(async (...args) => {
+    calls += 1;
+    if (calls === 2) throw new EngramError('disk_full', 'no room');
+    return storeBatch(...args);
+  });
+  try {
+    const { status, results } = await lines(Array.from({ length: 9 }, (_, i) => `{"id":"part-${i}","content":"x"}\n`).join(''));
+    expect(status).toBe(200);
+    expect(results.map(({ outcome, error }) => error?.code ?? outcome)).toEqual([...Array<string>(3).fill('stored'), ...Array<string>(3).fill('disk_full'), ...Array<string>(3).fill('stored')]);
+  } finally {
+    spy.mockRestore();
+  }
+});
+
+test('a failure before the first result is the answer to the whole request', async () => {
+  const spy = vi.spyOn(node.engine, 'storeBatch').mockRejectedValue(new EngramError('shutting_down', 'the node is stopping'));
+  try {
+    expect(await lines('{"content":"x"}')).toMatchObject({ status: 503, results: [{ error: { code: 'shutting_down' } }] });
   } finally {
     spy.mockRestore();
   }

@@ -25,7 +25,7 @@ test('any JSON is parsed as the platform parses it', () => {
   );
 });
 
-test('the scanner finds a fault exactly where the platform finds one', () => {
+test('the scanner finds a fault exactly when the platform does', () => {
   const broken = fc.tuple(fc.json(), fc.nat(), fc.string({ maxLength: 3 })).map(([text, at, noise]) => {
     const cut = at % (text.length + 1);
     return text.slice(0, cut) + noise + text.slice(cut + (at % 3));

@@ -106,6 +106,19 @@ test('a client that sends far too much without saying so gets to read why, and n
   expect(JSON.parse(body)).toMatchObject({ error: { code: 'payload_too_large' } });
 });
 
+test('a refused client may finish what it was saying without being cut off', async () => {
+  const chunk = `${(65_536).toString(16)}\r\n${' '.repeat(65_536)}\r\n`;
+  const socket = connect(port, '127.0.0.1', () => socket.write(`POST /api/v1/memory HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n${chunk}`));
+  const answered = new Promise<string>((resolve) => socket.once('data', (data) => resolve(data.toString())));
+  const failed: Error[] = [];
+  socket.on('error', (error) => failed.push(error));
+  expect(await answered).toContain('payload_too_large');
+  for (let i = 0; i < 8; i++) await new Promise((resolve) => socket.write(chunk, resolve));
+  socket.end('0\r\n\r\n');
+  await new Promise((resolve) => socket.once('close', resolve));
+  expect(failed).toEqual([]);
+});
+
 test('an upload to a route that does not exist is answered, not taken in', async () => {
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const outgoing = request({ port, method: 'POST', path: '/api/v1/nothing', headers: { 'content-type': 'application/json' } }, resolve);
