@@ -207,6 +207,11 @@ export class FrameReader {
     return undefined;
   }
 
+  /** Whether nothing but zeros follows. */
+  zerosFrom(at: number): boolean {
+    return this.#zeros(at, this.#bytes.length);
+  }
+
   /** Nearly all entries of a log share one origin, so the text made last is usually the one wanted. */
   #origin(at: number, length: number): NodeId {
     const known = this.#originText;

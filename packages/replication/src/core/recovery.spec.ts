@@ -62,9 +62,16 @@ describe('a torn tail', () => {
     });
   });
 
-  test('may be zeros: a file system extended the file before the data came', () => {
-    const bytes = concatenate(segmentOf({ first: 1, groups: [[e1], 'seal'] }), new Uint8Array(4096));
-    expect(recover([{ lsn: 1, bytes }])).toMatchObject({ kind: 'recovered', nextLsn: 2, tornTail: { bytesDropped: 4096 } });
+  test('is not what zeros after the last frame are: that is space laid out ahead, or given by the file system before its data', () => {
+    const sound = segmentOf({ first: 1, groups: [[e1], 'seal'] });
+    const outcome = recover([{ lsn: 1, bytes: concatenate(sound, new Uint8Array(4099)) }]);
+    expect(outcome).toMatchObject({ kind: 'recovered', nextLsn: 2, segments: [{ bytes: sound.length }] });
+    expect(outcome).not.toHaveProperty('tornTail');
+  });
+
+  test('may lie within space laid out ahead', () => {
+    const bytes = concatenate(segmentOf({ first: 1, groups: [[e1], 'seal'] }), new Uint8Array(100), Uint8Array.of(1), new Uint8Array(99));
+    expect(recover([{ lsn: 1, bytes }])).toMatchObject({ kind: 'recovered', nextLsn: 2, tornTail: { bytesDropped: 200, reason: 'zeros instead of a frame' } });
   });
 
   test('after a finished segment is no entry of the log, and nothing to report', () => {

@@ -126,6 +126,7 @@ export class LogSalvage {
     for (let at = SEGMENT_HEADER_BYTES; at < fileBytes; ) {
       const frame = reader.at(at);
       if (frame.kind === 'invalid') {
+        if (reader.zerosFrom(at)) break;
         const next = reader.search(at + 1)?.at ?? fileBytes;
         this.#lose({ file, offset: at, bytes: next - at, reason: frame.reason });
         at = next;

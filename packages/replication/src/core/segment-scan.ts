@@ -14,7 +14,7 @@ export interface SegmentScan {
   readonly provenLsn: Lsn;
   /** Where the frames without such proof begin; equal to `soundBytes` when there are none. */
   readonly unprovenOffset: number;
-  /** Header and sound frames, in bytes. */
+  /** Header and sound frames, in bytes. Zeros after them up to the end of the file are space laid out ahead, not a fault. */
   readonly soundBytes: number;
   /** The segment says that the log goes on in a later one. */
   readonly continued: boolean;
@@ -49,6 +49,7 @@ export function scanSegment(bytes: Uint8Array, header: SegmentHeader, checksum: 
   while (at < bytes.length && fault === undefined) {
     const frame = reader.at(at);
     if (frame.kind === 'invalid') {
+      if (frame.reason === 'zeros instead of a frame' && reader.zerosFrom(at)) break;
       fault = describeFault(reader, bytes.length, at, nextLsn, frame.reason);
     } else if (frame.kind === 'entry' ? frame.lsn !== nextLsn : frame.durable >= nextLsn) {
       fault = describeFault(reader, bytes.length, at, nextLsn, 'a frame out of sequence');

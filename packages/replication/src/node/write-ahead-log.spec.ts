@@ -69,16 +69,16 @@ describe('a log on real files', () => {
     expect(log.status()).toMatchObject({ state: 'accepting', nextLsn: 601, durableLsn: 600, queuedBytes: 0 });
   });
 
-  test('goes over many segments, and its files end where the status says', async () => {
+  test('goes over many segments, whose files end where the status says once it is closed', async () => {
     const directory = await temporaryDirectory();
     const log = await opened(directory);
     await Promise.all(Array.from({ length: 40 }, (_, index) => log.append([entryOf(index + 1, 900)])));
+    await log.close();
     const { segments, bytes } = log.status();
     expect(segments).toBeGreaterThan(3);
     const files = (await readdir(directory)).filter((file) => file.endsWith('.wal')).sort();
     expect(files).toHaveLength(segments);
     expect((await Promise.all(files.map(async (file) => (await stat(join(directory, file))).size))).reduce((sum, size) => sum + size)).toBe(bytes);
-    await log.close();
     const again = await opened(directory);
     expect((await entriesIn(again)).map(([, { seq }]) => seq)).toEqual(Array.from({ length: 40 }, (_, index) => index + 1));
   });
@@ -248,7 +248,7 @@ describe('a failing disk', () => {
       const file = await fileSystem.openForWriting(path);
       return { ...file, write: (bytes: Uint8Array, offset: number) => file.write(bytes.subarray(0, 7), offset) };
     } };
-    const log = await opened(await temporaryDirectory(), { fileSystem: stingy });
+    const log = await opened(await temporaryDirectory(), { fileSystem: stingy, layOutBytes: 100 });
     await appendNumbered(log, 1, 3);
     expect(await entriesIn(log)).toEqual(numbered(1, 3));
   });
@@ -257,7 +257,7 @@ describe('a failing disk', () => {
 describe('opening', () => {
   test('cuts off a torn tail and reports it with file and offset', async () => {
     const directory = await temporaryDirectory();
-    const log = await opened(directory);
+    const log = await opened(directory, { layOutBytes: 0 });
     await appendNumbered(log, 1, 3);
     const copy = await killedCopy(directory);
     const size = (await stat(join(copy, first))).size;
@@ -266,6 +266,18 @@ describe('opening', () => {
     expect(recovered.recovery.tornTail).toEqual({ file: first, offset: size, bytesDropped: 100, reason: 'bytes that are no frame' });
     expect((await stat(join(copy, first))).size).toBe(size);
     expect(await entriesIn(recovered)).toEqual(numbered(1, 3));
+  });
+
+  test('takes the space that was laid out ahead for what it is, and writes on in it', async () => {
+    const directory = await temporaryDirectory();
+    const log = await opened(directory, { layOutBytes: 10_000 });
+    await appendNumbered(log, 1, 3);
+    const copy = await killedCopy(directory);
+    expect((await stat(join(copy, first))).size).toBeGreaterThan(10_000);
+    const recovered = await opened(copy);
+    expect(recovered.recovery).not.toHaveProperty('tornTail');
+    await appendNumbered(recovered, 4, 5);
+    expect(await entriesIn(await opened(await killedCopy(copy)))).toEqual(numbered(1, 5));
   });
 
   test('refuses damage with file, offset, positions and the command that helps, and changes nothing', async () => {

@@ -1,14 +1,15 @@
 import { join } from 'node:path';
-import { assert, Driver, EngramError, type Clock, type Hlc, unreachable } from '@engram/kernel';
+import { assert, Driver, EngramError, OptionsError, unreachable, type Clock, type Hlc } from '@engram/kernel';
 import { systemClock, systemRandom } from '@engram/kernel/node';
 import {
   CLEAN_MARK_FILE, encodeCleanMark, lsn, resolveLogOptions, segmentFileName, WriteAheadLogCore,
   type AppendCall, type CleanMark, type LogEffect, type LogEntry, type LogEvent, type LogGap, type LogOptions, type LogState, type Lsn, type Refusal, type TornTail,
 } from '../core/index.js';
-import { createWhole, ignoreMissing, isNoSpace, nodeFileSystem, writeFully, type LogFile, type LogFileSystem } from './file-system.js';
-import { checksum } from './log-directory.js';
+import { createWhole, ignoreMissing, isNoSpace, nodeFileSystem, type LogFile, type LogFileSystem } from './file-system.js';
+import { attempt, checksum } from './log-directory.js';
 import { readLog, type ReadEntry } from './log-reader.js';
 import { prepareDirectory, type OpenedLog } from './open-log.js';
+import { SegmentFile } from './segment-file.js';
 
 export interface WalOptions extends LogOptions {
   /** Holds the segments and nothing else. Created when missing. One process at a time: locking it is the caller's job. */
@@ -19,6 +20,11 @@ export interface WalOptions extends LogOptions {
    * @default 0
    */
   readonly knownDurableLsn?: number;
+  /**
+   * How much space is laid out ahead of the end of the log, in bytes; 0 for none. More means fewer syncs that have to
+   * write the file's length and block map too; up to this much stays unused while the log is open. @default 1_048_576
+   */
+  readonly layOutBytes?: number;
   /** Called with the seconds each sync of a group took. Must not throw. */
   readonly onFsync?: (seconds: number) => void;
   /** Must not throw. */
@@ -82,12 +88,16 @@ export interface WriteAheadLog {
  */
 export async function openWriteAheadLog(options: WalOptions): Promise<WriteAheadLog> {
   resolveLogOptions(options);
+  const { layOutBytes = LAY_OUT_BYTES } = options;
+  if (!Number.isSafeInteger(layOutBytes) || layOutBytes < 0) throw new OptionsError('layOutBytes', `must be a whole number from 0 on, not ${layOutBytes}`);
   const fileSystem = options.fileSystem ?? nodeFileSystem;
   const known = options.knownDurableLsn === undefined ? undefined : lsn(options.knownDurableLsn);
   const opened = await prepareDirectory(fileSystem, options.directory, systemRandom(), known);
   const newest = segmentFileName(opened.start.segments.at(-1)?.firstLsn ?? opened.start.nextLsn);
-  return new FileLog(options, fileSystem, opened, await fileSystem.openForWriting(join(options.directory, newest)));
+  return new FileLog(options, fileSystem, opened, await attempt(`opening ${newest}`, fileSystem.openForWriting(join(options.directory, newest))));
 }
+
+const LAY_OUT_BYTES = 1024 * 1024;
 
 interface Waiting<Value> {
   readonly resolve: (value: Value) => void;
@@ -102,7 +112,7 @@ class FileLog implements WriteAheadLog {
   readonly #core: WriteAheadLogCore;
   readonly #driver: Driver<LogEvent, LogEffect>;
   /** Open for writing: the newest segment and, while it is being finished, the one before. */
-  readonly #files = new Map<Lsn, LogFile>();
+  readonly #files = new Map<Lsn, SegmentFile>();
   readonly #appends = new Map<number, Waiting<{ first: Lsn; last: Lsn }>>();
   #gathered: AppendCall[] = [];
   #nextId = 1;
@@ -118,7 +128,8 @@ class FileLog implements WriteAheadLog {
     const { firstLsn, nextLsn, entries, hlcHighWater, tornTail, gaps } = recovered;
     this.recovery = { firstLsn, nextLsn, segments: start.segments.length, entries, hlcHighWater, gaps, strays, ...(tornTail && { tornTail }) };
     this.#core = new WriteAheadLogCore(checksum, start, options);
-    this.#files.set(start.segments.at(-1)?.firstLsn ?? nextLsn, newest);
+    const last = start.segments.at(-1);
+    this.#files.set(last?.firstLsn ?? nextLsn, this.#segmentFile(newest, last?.bytes ?? 0));
     this.#driver = new Driver(this.#core, options.clock ?? systemClock, (effect) => this.#perform(effect));
   }
 
@@ -176,7 +187,7 @@ class FileLog implements WriteAheadLog {
   #perform(effect: LogEffect): void {
     switch (effect.kind) {
       case 'open-segment':      return this.#answer(this.#openSegment(effect.segment, effect.header), 'segment-opened', 'segment-open-failed');
-      case 'write':             return this.#answer(writeFully(this.#file(effect.segment), effect.bytes, effect.offset), 'written', 'write-failed');
+      case 'write':             return this.#answer(this.#file(effect.segment).write(effect.bytes, effect.offset), 'written', 'write-failed');
       case 'sync':              return this.#answer(this.#sync(effect.segment), 'synced', 'sync-failed');
       case 'truncate':          return this.#answer(this.#truncate(effect.segment, effect.bytes), 'truncated', 'truncate-failed');
       case 'delete-segment':    return this.#deleteSegment(effect.segment);
@@ -192,7 +203,11 @@ class FileLog implements WriteAheadLog {
   async #openSegment(segment: Lsn, header: Uint8Array): Promise<void> {
     const path = this.#path(segment);
     await createWhole(this.#fileSystem, this.#options.directory, path, header);
-    this.#files.set(segment, await this.#fileSystem.openForWriting(path));
+    this.#files.set(segment, this.#segmentFile(await this.#fileSystem.openForWriting(path), header.length));
+  }
+
+  #segmentFile(file: LogFile, bytes: number): SegmentFile {
+    return new SegmentFile(file, bytes, this.#options.layOutBytes ?? LAY_OUT_BYTES);
   }
 
   async #sync(segment: Lsn): Promise<void> {
@@ -208,12 +223,12 @@ class FileLog implements WriteAheadLog {
     await this.#releaseFinished(segment);
   }
 
-  /** A finished segment is written no more once its end is on the disk. Its data is safe, so a failing close is nothing. */
+  /** A finished segment is written no more once its end is on the disk. */
   async #releaseFinished(segment: Lsn): Promise<void> {
     if (segment === this.#core.segments.at(-1)?.firstLsn) return;
     const file = this.#file(segment);
     this.#files.delete(segment);
-    await file.close().catch(() => undefined);
+    await file.finish();
   }
 
   #deleteSegment(segment: Lsn): void {
@@ -235,11 +250,10 @@ class FileLog implements WriteAheadLog {
     this.#closed?.resolve();
   }
 
-  /** What matters was synced before, so a failing close loses nothing. */
   async #closeFiles(): Promise<void> {
     const files = [...this.#files.values()];
     this.#files.clear();
-    for (const file of files) await file.close().catch(() => undefined);
+    for (const file of files) await file.finish();
   }
 
   #answer(work: Promise<void>, done: 'segment-opened' | 'written' | 'synced' | 'truncated', failed: 'segment-open-failed' | 'write-failed' | 'sync-failed' | 'truncate-failed'): void {
@@ -279,7 +293,7 @@ class FileLog implements WriteAheadLog {
     }
   }
 
-  #file(segment: Lsn): LogFile {
+  #file(segment: Lsn): SegmentFile {
     const file = this.#files.get(segment);
     assert(file, 'the core writes only to segments that are open', { segment });
     return file;
