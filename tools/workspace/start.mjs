@@ -15,4 +15,7 @@ const node = spawn(
 );
 // The terminal sends Ctrl-C to both; whoever stops only this process means the node.
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => node.kill(signal));
+// A signal sent to npm alone ends npm and its shell but does not reach us: an orphaned node would hold the port for ever.
+const parent = process.ppid;
+setInterval(() => process.ppid !== parent && node.kill('SIGTERM'), 500).unref();
 node.on('exit', (code, signal) => process.exit(code ?? (signal ? 1 : 0)));
