@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { analyse, analysisLimits, isQuestion, ownCopy } from './analysis.js';
+import { analyse, analysisLimits, isQuestion, memoWords, ownCopy } from './analysis.js';
 
 const termsOf = (text: string): readonly string[] => analyse(text).terms;
 
@@ -90,11 +90,12 @@ describe('bounds of analysis', () => {
     expect(termsOf('z'.repeat(10_001))).toEqual([term]);
   });
 
-  test('more words than are remembered change nothing', () => {
+  test('more words than can be remembered are not, and change nothing', () => {
     const before = termsOf('remembering');
     for (let i = 0; i < analysisLimits.memoWordsMax + 10; i += 5_000) {
       termsOf(Array.from({ length: 5_000 }, (_, j) => `q${i + j}`).join(' '));
     }
+    expect(memoWords()).toBeLessThanOrEqual(analysisLimits.memoWordsMax);
     expect(termsOf('remembering')).toEqual(before);
   });
 

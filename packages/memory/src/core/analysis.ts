@@ -59,6 +59,11 @@ export function isQuestion(text: string): boolean {
 
 const memo = new Map<string, string>();
 
+/** How many words' terms are remembered at the moment; never more than `analysisLimits.memoWordsMax`. */
+export function memoWords(): number {
+  return memo.size;
+}
+
 /** The index term of one word; empty for a stop word, undefined for unspaced scripts. A pure function, remembered. */
 function termOf(written: string): string | undefined {
   const known = memo.get(written);

@@ -1,7 +1,9 @@
 import { EngramError } from '@engram/kernel';
 import { describe, expect, test } from 'vitest';
 import { indexOf, remembered } from '../../test/remembered.js';
+import { cueTermsMax } from './bm25.js';
 import type { RecallResult, ScoreParts } from './cue.js';
+import { datedCandidatesMax } from './date-match.js';
 import type { SpaceIndex } from './space-index.js';
 
 const hourMs = 3_600_000;
@@ -60,10 +62,17 @@ describe('recall by text', () => {
     expect(ask(indexOf(memories, direct), 'boat sale')).toEqual(ask(indexOf(memories, { ...direct, questionShare: 1 }), 'boat sale'));
   });
 
-  test('a cue of many thousand words is answered by its rarest', () => {
-    const index = indexOf([remembered('rare', 'harpsichord'), ...Array.from({ length: 99 }, (_, i) => remembered(`c${i}`, 'common'))], direct);
-    const filler = Array.from({ length: 60 }, (_, i) => `unheard${i}`).join(' ');
-    expect(ask(index, `${'common '.repeat(5_000)} ${filler} harpsichord`)[0]).toBe('rare');
+  test('a cue of more words than are looked up loses its commonest', () => {
+    const index = indexOf([remembered('m1', 'common'), remembered('m2', 'common')], direct);
+    const unheard = (count: number): string => Array.from({ length: count }, (_, i) => `unheard${i}`).join(' ');
+    expect(ask(index, `common ${unheard(cueTermsMax - 1)}`)).toEqual(['m1', 'm2']);
+    expect(ask(index, `common ${unheard(cueTermsMax)}`)).toEqual([]);
+  });
+
+  test('a word said in the content is not counted again, or less, for being a tag too', () => {
+    const index = indexOf([remembered('plain', 'tea tea tea'), remembered('tagged', 'tea tea tea', { tags: ['tea'] })], direct);
+    const { hits } = index.recall({ text: 'tea' }, { limit: 2 });
+    expect(hits[0]!.score).toBe(hits[1]!.score);
   });
 });
 
@@ -131,6 +140,49 @@ describe('spreading activation', () => {
     expect(tagged(6)).toEqual(['hit']);
   });
 
+  test('a hit does not activate itself', () => {
+    const index = indexOf([remembered('hit', 'violin', { tags: ['music'] }), remembered('other', 'strings', { tags: ['music'], whenMs: 1 })]);
+    const result = index.recall({ text: 'violin' }, { limit: 2, explain: true });
+    expect([partsIn(result, 'hit').associations, partsIn(result, 'hit').neighbours]).toEqual([0, 0]);
+  });
+
+  test('however many hits share however many tags with a memory, it receives at most 1', () => {
+    const tags = Array.from({ length: 8 }, (_, i) => `tag${i}`);
+    const index = indexOf([
+      ...Array.from({ length: 10 }, (_, i) => remembered(`hit${i}`, 'violin', { tags })),
+      remembered('linked', 'strings', { tags }),
+    ], { neighbourWeight: 0, associationWeight: 1, halfScore: 0.25 });
+    const linked = index.recall({ text: 'violin' }, { limit: 20 }).hits.find((hit) => hit.id === 'linked');
+    expect(linked!.score).toBe(1 / (1 + 0.25));
+  });
+
+  test('only the best matches pass activation on', () => {
+    const index = indexOf([
+      remembered('best', 'violin'), remembered('after-best', 'noon', { whenMs: 1 }),
+      remembered('next', 'violin lesson at four', { whenMs: 100 * dayMs }), remembered('after-next', 'rain', { whenMs: 100 * dayMs + 1 }),
+    ], { neighbourReach: 1, forwardBias: 1, seedsMax: 1 });
+    expect(ask(index, 'violin').sort()).toEqual(['after-best', 'best', 'next']);
+  });
+
+  test('only so many of them pass it on over tags, and over so many tags each', () => {
+    const memories = [
+      remembered('best', 'violin', { tags: ['b-tag', 'a-tag'] }),
+      remembered('next', 'violin lesson at four', { tags: ['c-tag'] }),
+      remembered('b', 'noon', { tags: ['b-tag'] }), remembered('a', 'rain', { tags: ['a-tag'] }), remembered('c', 'snow', { tags: ['c-tag'] }),
+    ];
+    const tuning = { neighbourWeight: 0, associationSeedsMax: 1 };
+    expect(ask(indexOf(memories, tuning), 'violin').sort()).toEqual(['a', 'b', 'best', 'next']);
+    for (const list of [memories, memories.toReversed()]) {
+      expect(ask(indexOf(list, { ...tuning, associationLinksMax: 1 }), 'violin').sort()).toEqual(['a', 'best', 'next']);
+    }
+  });
+
+  test('tags of its own take no place from the tags a hit shares', () => {
+    const own = Array.from({ length: 20 }, (_, i) => `own${i}`);
+    const index = indexOf([remembered('hit', 'violin', { tags: [...own, 'shared'] }), remembered('other', 'rain', { tags: ['shared'] })], { neighbourWeight: 0 });
+    expect(ask(index, 'violin')).toEqual(['hit', 'other']);
+  });
+
   test('nothing is activated past the filter', () => {
     const index = indexOf([
       remembered('hit', 'the doctor called', { whenMs: 0, tags: ['health'] }),
@@ -149,6 +201,13 @@ describe('dates in the text of a cue', () => {
     ], { ...direct, timeWeight: 0.1 });
     expect(ask(index, 'dinner on May 3, 2023').sort()).toEqual(['may', 'word']);
     expect(ask(index, 'What was on May 3?')).toEqual(['may']);
+  });
+
+  test('bring in so many by their time alone, the earliest first', () => {
+    const start = at('2023-05-03T00:00:00Z');
+    const index = indexOf(Array.from({ length: datedCandidatesMax + 50 }, (_, i) => remembered(`m${i}`, 'soup', { whenMs: start + i })), { ...direct, timeWeight: 0.1 });
+    const found = idsOf(index.recall({ text: 'on 3 May 2023' }, { limit: 1_000 }));
+    expect(new Set(found)).toEqual(new Set(Array.from({ length: datedCandidatesMax }, (_, i) => `m${i}`)));
   });
 });
 
