@@ -6,22 +6,23 @@
 import { Random } from '@engram/kernel';
 
 /** A memory as a client sends it. */
-export interface SyntheticMemory {
+export interface CorpusMemory {
   readonly content: string;
   readonly tags: readonly string[];
   /** RFC 3339. */
   readonly when: string;
 }
 
-export interface SyntheticCue {
+export interface CorpusCue {
   readonly text: string;
-  /** Index of the memory whose words it asks with. */
+  /** Index of the memory it asks for. */
   readonly memory: number;
 }
 
+/** Memories to store and cues to recall them by. */
 export interface Corpus {
-  memory(index: number): SyntheticMemory;
-  cue(index: number): SyntheticCue;
+  memory(index: number): CorpusMemory;
+  cue(index: number): CorpusCue;
 }
 
 const functionWords =

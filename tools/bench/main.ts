@@ -1,11 +1,14 @@
 /**
  * Every figure of docs/benchmarks.md as a ratio to a baseline of the same run: `npm run bench`.
  *
- * `--only store,batch,recall,start,bytes` measures some of them, `--quick` measures all of them badly in a minute,
- * `--json` prints one document for programs. Progress goes to the error stream.
+ * `--only store,batch,recall,start,bytes` measures some of them, `--quick` measures all of them badly in two minutes,
+ * `--json` prints one document for programs, `--corpus DIR` takes conversations instead of made-up memories, `--stale`
+ * measures a build that is older than the sources. Progress goes to the error stream; data goes to TMPDIR.
  */
 import { parseArgs } from 'node:util';
+import { readConversations } from '../locomo/dataset.js';
 import { complaintAboutBuild } from './build-check.js';
+import { createCorpus, type Corpus } from './corpus.js';
 import type { Figure } from './figure.js';
 import { measureBatch } from './figures/batch.js';
 import { measureBytes } from './figures/bytes.js';
@@ -14,6 +17,7 @@ import { measureStart } from './figures/start.js';
 import { measureStore } from './figures/store.js';
 import { describeMachine, probeMachine } from './machine.js';
 import { renderReport, type Report } from './report.js';
+import { corpusOfTurns } from './turns.js';
 import { fullSizes, quickSizes, World } from './world.js';
 
 const measurements: Readonly<Record<string, (world: World) => Promise<Figure>>> = {
@@ -30,19 +34,35 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
+    corpus: { type: 'string' },
     stale: { type: 'boolean', default: false },
   },
 });
+const sizes = values.quick ? quickSizes : fullSizes;
 
 const wanted = values.only.split(',');
-const unknown = wanted.filter((name) => !(name in measurements));
-const complaint = unknown.length > 0 ? `No such figure: ${unknown.join(', ')}. Figures: ${Object.keys(measurements).join(', ')}.` : values.stale ? undefined : complaintAboutBuild();
-if (complaint !== undefined) {
-  console.error(complaint);
+
+/** What keeps the run from meaning anything; undefined when nothing does. */
+function complaint(): string | undefined {
+  const unknown = wanted.filter((name) => !(name in measurements));
+  if (unknown.length > 0) return `No such figure: ${unknown.join(', ')}. Figures: ${Object.keys(measurements).join(', ')}.`;
+  return values.stale ? undefined : complaintAboutBuild();
+}
+
+function corpus(): Corpus {
+  if (values.corpus === undefined) return createCorpus(sizes.memories, values.seed);
+  const conversations = readConversations(values.corpus);
+  if (conversations === undefined) throw new Error(`there are no conversations in ${values.corpus}`);
+  return corpusOfTurns(conversations);
+}
+
+const complained = complaint();
+if (complained !== undefined) {
+  console.error(complained);
   process.exit(2);
 }
 
-const world = new World(values.quick ? quickSizes : fullSizes, values.seed, (text) => console.error(`… ${text}`));
+const world = new World(sizes, corpus(), (text) => console.error(`… ${text}`));
 try {
   const before = probeMachine(world.directory());
   const figures: Figure[] = [];
@@ -50,7 +70,7 @@ try {
   const report: Report = {
     format: 1,
     quick: values.quick,
-    seed: values.seed,
+    corpus: values.corpus === undefined ? `made up, seed ${values.seed}` : 'conversations',
     machine: describeMachine(),
     before,
     after: probeMachine(world.directory()),

@@ -7,7 +7,8 @@ import { median, meets, type Aim } from './ratio.js';
 export interface Report {
   readonly format: 1;
   readonly quick: boolean;
-  readonly seed: string;
+  /** Where the memories came from. */
+  readonly corpus: string;
   readonly machine: Machine;
   readonly before: Probe;
   readonly after: Probe;
@@ -15,9 +16,9 @@ export interface Report {
 }
 
 export function renderReport(report: Report): string {
-  const { machine, before, after, figures, quick, seed } = report;
+  const { machine, before, after, figures, quick, corpus } = report;
   return [
-    `engram bench${quick ? ' --quick' : ''} --seed ${seed} · ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.platform}, Node ${machine.node}`,
+    `engram bench${quick ? ' --quick' : ''} · memories ${corpus} · ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.platform}, Node ${machine.node}`,
     '',
     ...figures.flatMap((figure) => [...renderFigure(figure), '']),
     'machine          before      after',

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startServerProcess, type ServerProcess } from '../harness/server-process.js';
-import { createCorpus, type Corpus } from './corpus.js';
+import type { Corpus } from './corpus.js';
 import { startEcho, type EchoProcess } from './echo-process.js';
 import { fillNode, type FilledNode } from './filled-node.js';
 
@@ -29,9 +29,9 @@ export class World {
   #directories = 0;
   #filled: Promise<FilledNode> | undefined;
 
-  constructor(sizes: Sizes, seed: string, progress: (text: string) => void) {
+  constructor(sizes: Sizes, corpus: Corpus, progress: (text: string) => void) {
     this.sizes = sizes;
-    this.corpus = createCorpus(sizes.memories, seed);
+    this.corpus = corpus;
     this.progress = progress;
   }
 

@@ -51,7 +51,7 @@ export async function measureRecall(world: World): Promise<Figure> {
   const scanned = scanBefore.summary();
   return {
     name: 'recall',
-    title: `Recall from a space of ${sizes.memories} memories over HTTP, ${LIMIT} hits, cues of 3 to 8 words`,
+    title: `Recall from a space of ${sizes.memories} memories over HTTP, ${LIMIT} hits`,
     bars: [
       { label: 'fastify echo, one at a time (floor)', perSecond: [echoBefore.perSecond], latency: idle },
       { label: 'linear scan in process (baseline)', latency: scanned },
@@ -64,13 +64,13 @@ export async function measureRecall(world: World): Promise<Figure> {
       { label: 'p50 ÷ p50 of the linear scan', value: one.p50Ms / scanned.p50Ms, unit: '×' },
       { label: 'p99 ÷ p99 of the linear scan', value: one.p99Ms / scanned.p99Ms, unit: '×' },
       { label: 'p50 ÷ p50 of the echo', value: one.p50Ms / idle.p50Ms, unit: '×' },
-      { label: 'cues that found the memory they were made from, of the first 300', value: found * 100, unit: '%' },
+      { label: `cues that found the memory they ask for, of the first ${CHECKED}`, value: found * 100, unit: '%' },
     ],
     noise: { ...noiseOf([scanned.p50Ms, scanAfter.summary().p50Ms]), baseline: 'linear scan, p50', unit: 'ms' },
     notes: [
       `The echo's p50 was ${idle.p50Ms} ms before and ${echoAfter.latency.summary().p50Ms} ms after.`,
       `At ${SEVERAL} connections a recall waits for those before it: one thread answers them all.`,
-      'Every recall was answered 200 with at least one hit. Every cue is asked once after the warm-up on others and itself; nothing caches answers.',
+      'Every recall was answered 200 with at least one hit. Nothing caches answers.',
     ],
   };
 }
