@@ -28,7 +28,7 @@ const workers = Number(values.workers);
 const random = Random.fromSeed(values.seed);
 const SPACE = 'durability';
 /** `--from source` or `--from build`; without it the build when there is one. */
-const from = values.from === 'source' || values.from === 'build' ? { from: values.from } : {};
+const from: { readonly from?: 'source' | 'build' } = values.from === 'source' || values.from === 'build' ? { from: values.from } : {};
 
 const attempts: StoreAttempt[] = [];
 let operations = 0;

@@ -15,7 +15,6 @@ const steps = [
   ['sync', 'TypeScript project references are fresh', ['npx', 'nx', 'sync:check']],
   ['lint', 'lint: style, layers, purity of cores', [...nx, '-t', 'lint']],
   ['types', 'types, cores without Node’s', [...nx, '-t', 'typecheck']],
-  ['proto', 'contracts: lint, no breaking change, generated code is fresh', ['npm', 'run', '--silent', 'check', '-w', '@engram/rpc']],
   ['unit', 'unit tests, laws, drivers on real files and sockets', ['npx', 'vitest', 'run', '--project', '!process']],
   ['build', 'build of every package', [...nx, '-t', 'build']],
   ['packages', 'packages: exports, types, packed and imported elsewhere', ['node', 'tools/workspace/check-packages.mjs']],
