@@ -69,7 +69,13 @@ export class World {
   }
 }
 
-/** The request body of a single store. */
+/** The request body of a single store: a memory with the time it is about. */
 export function storeBody(corpus: Corpus, index: number, space: string): Buffer {
   return Buffer.from(JSON.stringify({ memory_space: space, ...corpus.memory(index) }));
+}
+
+/** The same for a memory of what happens now, as most are when they are stored. */
+export function liveStoreBody(corpus: Corpus, index: number, space: string): Buffer {
+  const { content, tags } = corpus.memory(index);
+  return Buffer.from(JSON.stringify({ memory_space: space, content, tags }));
 }

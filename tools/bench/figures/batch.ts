@@ -7,7 +7,7 @@ import { LatencyHistogram } from '../histogram.js';
 import { expectMemories, storeStreamed } from '../node-api.js';
 import { processorSeconds } from '../process-facts.js';
 import { interleavedRatio, noiseOf } from '../ratio.js';
-import { storeBody, type World } from '../world.js';
+import { liveStoreBody, type World } from '../world.js';
 
 const SPACE = 'batches';
 const ARRAY_ITEMS = 100;
@@ -34,13 +34,16 @@ class Series {
 
 export async function measureBatch(world: World): Promise<Figure> {
   const { corpus, sizes } = world;
-  const memories = Array.from({ length: Math.min(BODIES, sizes.memories) }, (_, index) => ({ ...corpus.memory(index) }));
-  const singles = memories.map((_, index) => storeBody(corpus, index, SPACE));
+  const indexes = Array.from({ length: Math.min(BODIES, sizes.memories) }, (_, index) => index);
+  const singles = indexes.map((index) => liveStoreBody(corpus, index, SPACE));
   const arrays = Array.from({ length: Math.floor(singles.length / ARRAY_ITEMS) }, (_, index) =>
     Buffer.from(`[${singles.slice(index * ARRAY_ITEMS, (index + 1) * ARRAY_ITEMS).join(',')}]`),
   );
   const lines = singles.map((body) => Buffer.concat([body, Buffer.from('\n')]));
-  const drafts = memories.map(({ content, tags, when }) => ({ content, tags: [...tags], when: { seconds: BigInt(Date.parse(when) / 1_000), nanos: 0 }, memorySpace: SPACE }));
+  const drafts = indexes.map((index) => {
+    const { content, tags } = corpus.memory(index);
+    return { content, tags: [...tags], memorySpace: SPACE };
+  });
 
   const node = await world.startNode(world.directory());
   const grpc = createMemoryClient({ address: node.grpcAddress });

@@ -7,7 +7,7 @@ import { LatencyHistogram, type LatencySummary } from '../histogram.js';
 import { expectMemories } from '../node-api.js';
 import { processorSeconds } from '../process-facts.js';
 import { interleavedRatio, median, noiseOf } from '../ratio.js';
-import { storeBody, type World } from '../world.js';
+import { liveStoreBody, type World } from '../world.js';
 
 const CONNECTIONS = 64;
 const SPACE = 'single';
@@ -39,7 +39,7 @@ class Series {
 
 export async function measureStore(world: World): Promise<Figure> {
   const { corpus, sizes } = world;
-  const bodies = Array.from({ length: Math.min(BODIES, sizes.memories) }, (_, index) => storeBody(corpus, index, SPACE));
+  const bodies = Array.from({ length: Math.min(BODIES, sizes.memories) }, (_, index) => liveStoreBody(corpus, index, SPACE));
   const echo = await world.startEcho();
   const node = await world.startNode(world.directory());
   const bare = new Series({ label: 'fastify echo (baseline)', url: echo.url, path: '/echo', pid: echo.pid });
