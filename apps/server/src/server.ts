@@ -102,13 +102,14 @@ class Running implements RunningServer {
 }
 
 function engineOptions(config: Config, metrics: ServerMetrics, log: Logger): EngineOptions {
-  const { node, wal, memory } = config;
+  const { node, wal, memory, query } = config;
   return {
     dataDirectory: node.data_dir,
     ...(node.id === undefined ? {} : { nodeId: node.id }),
     version,
     random: systemRandom(),
     wallClockMs,
+    recallTimeoutMs: query.timeout_ms,
     checkpointEveryMs: wal.checkpoint_every_ms,
     wal: {
       segmentBytesMax: wal.segment_bytes,

@@ -119,7 +119,7 @@ export const checks: readonly Check[] = [
 
 /** Keys that are checked but that nothing in this version reads yet. Setting one is worth a word, not a refusal. */
 export function isInert(path: string): boolean {
-  return (path.startsWith('cluster.') && path !== 'cluster.enabled') || path.startsWith('consolidation.') || path === 'network.connection_pool_size' || path === 'query.timeout_ms';
+  return (path.startsWith('cluster.') && path !== 'cluster.enabled') || path.startsWith('consolidation.') || path === 'network.connection_pool_size';
 }
 
 /** The longest content of a memory: a promise of the interface, not a setting. Written out so that reading a configuration does not load the engine. */

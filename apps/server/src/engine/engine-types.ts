@@ -41,8 +41,10 @@ export interface EngineOptions {
   readonly version: string;
   readonly random: Random;
   readonly wallClockMs: () => number;
-  readonly wal?: Omit<WalOptions, 'directory'>;
+  readonly wal?: Omit<WalOptions, 'directory' | 'knownDurableLsn'>;
   readonly memory?: Omit<MemoryStoreOptions, 'directory'>;
+  /** How long a recall may take that names no time itself. @default 5000 */
+  readonly recallTimeoutMs?: number;
   /** How often the store is flushed so that the log can be cut. @default 5000 */
   readonly checkpointEveryMs?: number;
   readonly log?: EngineLog;

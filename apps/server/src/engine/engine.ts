@@ -62,18 +62,19 @@ interface Write {
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   const directory = await openDataDirectory(options.dataDirectory, options.nodeId, options.random.fork('node-id'));
   try {
-    const log = await openWriteAheadLog({ ...options.wal, directory: directory.walPath });
+    // The store first: what it has applied was durable, so the log can tell a lost end from one that a crash tore.
+    const store = await openMemoryStore({ ...options.memory, directory: directory.storePath });
     try {
-      const store = await openMemoryStore({ ...options.memory, directory: directory.storePath });
+      const log = await openWriteAheadLog({ ...options.wal, directory: directory.walPath, knownDurableLsn: store.applied.lsn });
       try {
         await replay(log, store, options.log);
         return new Engine(options, directory, log, store);
       } catch (error) {
-        await store.close();
+        await log.close();
         throw error;
       }
     } catch (error) {
-      await log.close();
+      await store.close();
       throw error;
     }
   } catch (error) {
@@ -86,6 +87,8 @@ export class Engine {
   readonly nodeId: NodeId;
   readonly version: string;
   readonly dataDirectory: string;
+  /** How long a recall may take that names no time itself. */
+  readonly recallTimeoutMs: number;
 
   readonly #wallClockMs: () => number;
   readonly #logger: EngineLog | undefined;
@@ -114,6 +117,7 @@ export class Engine {
     this.nodeId = directory.nodeId;
     this.version = options.version;
     this.dataDirectory = directory.path;
+    this.recallTimeoutMs = options.recallTimeoutMs ?? 5_000;
     this.#startedAtMs = options.wallClockMs();
     // The log is the clock's persisted high-water mark: nobody sees a stamp before its entry is durable.
     const stored = store.applied.hlc as Hlc;
@@ -224,7 +228,7 @@ export class Engine {
     this.#checkReadable();
     const spaces = request.spaces === '*' ? this.spaces().map(({ space }) => space) : [...new Set(request.spaces)];
     for (const space of spaces) this.#checkSpace(space);
-    return gatherRecall(this.#store, spaces, request, () => performance.now());
+    return gatherRecall(this.#store, spaces, { timeoutMs: this.recallTimeoutMs, ...request }, () => performance.now());
   }
 
   spaces(): readonly SpaceSummary[] {

@@ -9,7 +9,7 @@ export interface RecallRequest {
   /** In [0,1]. */
   readonly minConfidence?: number;
   readonly explain?: boolean;
-  /** How long the recall may take. A space that is not reached in time is reported as missing. @default 5000 */
+  /** How long the recall may take. A space that is not reached in time is reported as missing. @default the engine's `recallTimeoutMs` */
   readonly timeoutMs?: number;
 }
 
@@ -39,55 +39,34 @@ export interface RecallAnswer {
 }
 
 /**
- * Recalls from each space in turn and merges the answers. When time runs out, the answer says what it did not see and
- * its confidence is lowered: `confidence × (1 − 0.5 × missing)`, missing by number of memories.
+ * Recalls from each space while there is time. When time runs out, the answer says what it did not see and its
+ * confidence is lowered: `confidence × (1 − 0.5 × missing)`, missing being a share of the memories.
  */
-export function gatherRecall(store: MemoryStore, spaces: readonly SpaceId[], request: RecallRequest, nowMs: () => number): RecallAnswer {
-  const { cue, limit, minConfidence, explain, timeoutMs = 5_000 } = request;
-  const options = {
-    limit,
-    ...(minConfidence === undefined ? {} : { minConfidence }),
-    ...(explain === undefined ? {} : { explain }),
-  };
+export function gatherRecall(store: MemoryStore, spaces: readonly SpaceId[], request: RecallRequest & { readonly timeoutMs: number }, nowMs: () => number): RecallAnswer {
+  const { cue, limit, minConfidence, explain, timeoutMs } = request;
   const started = nowMs();
-  const hits: RecalledMemory[] = [];
-  const missing: MissingPart[] = [];
-  let confidence = 0;
-  let weightAsked = 0;
-  let weightMissing = 0;
-  for (const space of spaces) {
-    const weight = store.space(space)?.memories ?? 0;
-    weightAsked += weight;
-    if (nowMs() - started >= timeoutMs) {
-      weightMissing += weight;
-      missing.push({ space, reason: `not asked within ${timeoutMs} ms` });
-      continue;
-    }
-    const answer = store.recall([space], cue, options);
-    hits.push(...answer.hits);
-    confidence = Math.max(confidence, answer.confidence);
-  }
-  if (spaces.length > 1) hits.sort(inTotalOrder);
-  const penalty = weightAsked === 0 ? 0 : 0.5 * (weightMissing / weightAsked);
+  const { hits, confidence, missed } = store.recall(
+    spaces,
+    cue,
+    {
+      limit,
+      ...(minConfidence === undefined ? {} : { minConfidence }),
+      ...(explain === undefined ? {} : { explain }),
+    },
+    () => nowMs() - started < timeoutMs,
+  );
+  const penalty = missed.length === 0 ? 0 : 0.5 * (weightOf(store, missed) / weightOf(store, spaces));
   return {
-    memories: hits.slice(0, limit),
+    memories: hits,
     confidence: confidence * (1 - penalty),
-    partial: missing.length > 0,
-    missing,
+    partial: missed.length > 0,
+    missing: missed.map((space) => ({ space, reason: `not asked within ${timeoutMs} ms` })),
     penalty,
     tookMs: nowMs() - started,
   };
 }
 
-function inTotalOrder(a: RecalledMemory, b: RecalledMemory): number {
-  return (
-    b.score - a.score ||
-    b.confidence - a.confidence ||
-    compare(a.memory.space, b.memory.space) ||
-    compare(a.memory.id, b.memory.id)
-  );
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+/** How many memories the spaces hold; empty ones count as one, so that a share of them is a number. */
+function weightOf(store: MemoryStore, spaces: readonly SpaceId[]): number {
+  return spaces.reduce((sum, space) => sum + Math.max(1, store.space(space)?.memories ?? 0), 0);
 }

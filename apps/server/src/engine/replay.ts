@@ -7,10 +7,12 @@ const REPLAY_BATCH = 1024;
 
 /** Applies every durable entry the store has not seen. The two must fit without a gap. */
 export async function replay(log: WriteAheadLog, store: MemoryStore, logger: EngineLog | undefined): Promise<void> {
-  const { firstLsn, nextLsn, tornTail } = log.recovery;
+  const { firstLsn, nextLsn, tornTail, gaps, strays } = log.recovery;
   if (tornTail) {
     logger?.warn({ ...tornTail }, 'cut off a torn log tail: a write that was never acknowledged');
   }
+  for (const gap of gaps) logger?.warn({ ...gap }, 'the log has a gap that a salvage left: these entries are lost');
+  for (const stray of strays) logger?.warn({ file: stray }, 'a file in the log directory is not part of the log; it was left alone');
   const applied = store.applied.lsn;
   if (applied + 1 < firstLsn) {
     throw new EngramError(

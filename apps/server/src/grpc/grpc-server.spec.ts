@@ -16,7 +16,7 @@ function engineWith(methods: Partial<GrpcEngine>): GrpcEngine {
   const never = (): never => {
     throw new EngramError('internal', 'This test expects no such call.');
   };
-  return { nodeId: 'n1' as GrpcEngine['nodeId'], store: never, storeBatch: never, get: never, list: never, forget: never, recall: never, ...methods };
+  return { nodeId: 'n1' as GrpcEngine['nodeId'], store: never, storeBatch: never, get: never, list: never, forget: never, recall: never, recallTimeoutMs: 5_000, ...methods };
 }
 
 const stored = (draft: MemoryDraft, index: number): BatchResult => ({

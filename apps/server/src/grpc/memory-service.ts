@@ -7,7 +7,7 @@ import { untilStopping } from './until-stopping.js';
 import { cueOf, draftOf, durabilityMessage, memoryIdOf, memoryMessage, recallMessage, resultMessage, spaceOf, spacesOf, storeMessage, writeOptionsOf } from './messages.js';
 
 /** The part of the engine that gRPC needs. */
-export type GrpcEngine = Pick<Engine, 'nodeId' | 'store' | 'storeBatch' | 'get' | 'list' | 'forget' | 'recall'>;
+export type GrpcEngine = Pick<Engine, 'nodeId' | 'store' | 'storeBatch' | 'get' | 'list' | 'forget' | 'recall' | 'recallTimeoutMs'>;
 
 /** The part of the metrics that gRPC needs. */
 export type GrpcMetrics = Pick<ServerMetrics, 'succeeded' | 'failed' | 'batchItem'>;
@@ -29,7 +29,6 @@ const limitMax = 1_000;
 const listLimitDefault = 100;
 const recallLimitDefault = 10;
 const recallSpacesMax = 1_000;
-const recallTimeoutMsDefault = 5_000;
 const recallTimeoutMsMax = 300_000;
 /** How long a client should stay away when every stream is taken. */
 const retryAfterMs = 1_000;
@@ -60,7 +59,7 @@ export function memoryService({ engine, metrics, messageBytesMax, storeStreamsMa
     },
 
     recall(request, call) {
-      return recallMessage(engine.recall(recallOf(request, call.remainingMs())));
+      return recallMessage(engine.recall(recallOf(request, engine.recallTimeoutMs, call.remainingMs())));
     },
 
     get({ memorySpace, id }) {
@@ -105,8 +104,8 @@ async function storeBatch(engine: GrpcEngine, metrics: GrpcMetrics | undefined, 
   return { sequence, results: results.map(resultMessage) };
 }
 
-function recallOf(request: RecallRequest, remainingMs: number): Parameters<GrpcEngine['recall']>[0] {
-  const { cue, spaces, limit = recallLimitDefault, minConfidence, timeoutMs = recallTimeoutMsDefault, explain } = request;
+function recallOf(request: RecallRequest, timeoutMsDefault: number, remainingMs: number): Parameters<GrpcEngine['recall']>[0] {
+  const { cue, spaces, limit = recallLimitDefault, minConfidence, timeoutMs = timeoutMsDefault, explain } = request;
   requireRange('limit', limit, limitMax);
   requireRange('timeout_ms', timeoutMs, recallTimeoutMsMax);
   if (spaces.length > recallSpacesMax) throw outOfRange('spaces', `names ${spaces.length} spaces; at most ${recallSpacesMax} are possible`);

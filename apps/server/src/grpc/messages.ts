@@ -16,7 +16,7 @@ import {
   type StoreResponse,
   type StoreResult as ResultMessage,
 } from '@engram/rpc';
-import type { AckLevel, BatchResult, Durability, MemoryDraft, RecallAnswer, StoreResult, WriteOptions } from '../engine/index.js';
+import { checkIdempotencyKey, type AckLevel, type BatchResult, type Durability, type MemoryDraft, type RecallAnswer, type StoreResult, type WriteOptions } from '../engine/index.js';
 
 /** @throws EngramError `invalid_argument` for a space or memory id that breaks its rule and a time that is none. */
 export function draftOf(message: DraftMessage): MemoryDraft {
@@ -72,12 +72,7 @@ export function writeOptionsOf(message: { readonly ack: WireAck; readonly idempo
       details: { field: 'ack' },
     });
   }
-  if (idempotencyKey !== undefined && !/^[ -~]{1,255}$/.test(idempotencyKey)) {
-    throw new EngramError('invalid_argument', `idempotency_key must be 1 to 255 printable ASCII characters; got ${idempotencyKey.length} characters.`, {
-      hint: 'A UUID per distinct request makes a good key.',
-      details: { field: 'idempotency_key' },
-    });
-  }
+  if (idempotencyKey !== undefined) checkIdempotencyKey(idempotencyKey, 'idempotency_key');
   return { ...(ack === undefined ? {} : { ack }), ...(idempotencyKey === undefined ? {} : { idempotencyKey }) };
 }
 

@@ -1,9 +1,9 @@
 /** Between what travels as JSON and what the engine works with. Parsing throws `invalid_argument` naming the field. */
-import { EngramError, parseDuration, parseMemoryId, parseSpaceId, type SpaceId } from '@engram/kernel';
+import { parseDuration, parseMemoryId, parseSpaceId, type SpaceId } from '@engram/kernel';
 import type { Cue, Memory, SpacePolicy, SpaceSummary } from '@engram/memory';
 import { DEFAULT_PARTITIONS, partitionOf } from '@engram/placement';
 import type { Static, TSchema } from 'typebox';
-import type { AckLevel, BatchResult, EngineStatus, MemoryDraft, RecallAnswer, StoreResult } from '../engine/index.js';
+import { checkIdempotencyKey, type AckLevel, type BatchResult, type EngineStatus, type MemoryDraft, type RecallAnswer, type StoreResult } from '../engine/index.js';
 import { errorFields } from './errors.js';
 import type * as schemas from './schemas.js';
 import { formatWhen, parseWhen } from './when.js';
@@ -25,11 +25,7 @@ export function spaceOf({ header, query, body }: SpaceSources): SpaceId {
 /** @throws EngramError `invalid_argument` unless the key is 1 to 255 printable ASCII characters. */
 export function writeOptionsOf(ack: AckLevel | undefined, key: string | string[] | undefined): { ack?: AckLevel; idempotencyKey?: string } {
   const idempotencyKey = Array.isArray(key) ? key.join(', ') : key;
-  if (idempotencyKey !== undefined && !/^[ -~]{1,255}$/.test(idempotencyKey)) {
-    throw new EngramError('invalid_argument', `the header Idempotency-Key must be 1 to 255 printable ASCII characters; got ${idempotencyKey.length} characters`, {
-      hint: 'A UUID per distinct request makes a good key.',
-    });
-  }
+  if (idempotencyKey !== undefined) checkIdempotencyKey(idempotencyKey, 'the header Idempotency-Key');
   return { ...(ack === undefined ? {} : { ack }), ...(idempotencyKey === undefined ? {} : { idempotencyKey }) };
 }
 

@@ -48,7 +48,7 @@ export const metricDefinitions = {
 
   engram_memories: { type: 'gauge', help: 'Memories held, all spaces together, forgotten ones not counted.' },
   engram_spaces: { type: 'gauge', help: 'Spaces held.' },
-  engram_store_bytes: { type: 'gauge', help: 'Bytes of the embedded store on disk.' },
+  engram_store_bytes: { type: 'gauge', help: 'Bytes of the memories held, as encoded, without the overhead of the embedded store.' },
   engram_store_unflushed_operations: { type: 'gauge', help: 'Log entries visible to reads that are not yet durable in the store; a restart applies them again from the log.' },
 
   engram_wal_fsync_seconds: {

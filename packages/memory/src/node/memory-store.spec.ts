@@ -75,6 +75,27 @@ describe('memory store: reading what was applied', () => {
     expect(opened.list(travel, { tag: 'sea', limit: 5, after: first.next! }).memories.map((found) => found.id)).toEqual(['m3']);
   }, { listScanMax: 2 }));
 
+  test('a page of large memories ends by their bytes, and the next one goes on behind it', () => withStore((opened) => {
+    opened.apply(logged(['m1', 'm2', 'm3'].map((name) => store(name, { content: 'x'.repeat(700) }))));
+    const first = opened.list(travel, { limit: 10 });
+    expect(first.memories.map((found) => found.id)).toEqual(['m1', 'm2']);
+    expect(opened.list(travel, { limit: 10, after: first.next! })).toMatchObject({ memories: [{ id: 'm3' }] });
+  }, { listBytesMax: 1_000 }));
+
+  test('a recall that would return too many bytes is refused with what to do', () => withStore((opened) => {
+    opened.apply(logged(['m1', 'm2'].map((name) => store(name, { content: `ferry ${'x'.repeat(700)}` }))));
+    expect(opened.recall([travel], { text: 'ferry' }, { limit: 1 }).hits).toHaveLength(1);
+    expect(() => opened.recall([travel], { text: 'ferry' }, { limit: 10 })).toThrow(expect.objectContaining({ code: 'payload_too_large' }) as Error);
+  }, { recallBytesMax: 1_000 }));
+
+  test('spaces that time does not suffice for are reported, not searched', () => withStore((opened) => {
+    const home = parseSpaceId('home');
+    opened.apply(logged([store('m1'), store('m2', { space: home })]));
+    let asked = 0;
+    const { hits, missed } = opened.recall([travel, home], { text: 'ferry' }, { limit: 10 }, () => asked++ === 0);
+    expect({ ids: hits.map((hit) => hit.id), missed }).toEqual({ ids: ['m1'], missed: [home] });
+  }));
+
   test('a space whose id begins like another one keeps its memories to itself', () => withStore(async (opened) => {
     const [short, long] = [parseSpaceId('abc'), parseSpaceId('abcd')];
     opened.apply(logged([store('d1', { space: short }), store('1', { space: long })]));

@@ -30,7 +30,7 @@ export interface ListPage {
   readonly memories: readonly Memory[];
   /**
    * Where the next page continues; absent on the last. A page may be shorter than `limit`, even empty, and still have a
-   * next one: with a tag that is rare, a page ends after `listScanMax` records were looked at.
+   * next one: it ends after `listScanMax` records were looked at (with a tag that is rare), or once it holds `listBytesMax`.
    */
   readonly next?: MemoryId;
 }
@@ -38,6 +38,8 @@ export interface ListPage {
 export interface StoreRecall {
   readonly hits: readonly (RecallHit & { readonly memory: Memory })[];
   readonly confidence: number;
+  /** Spaces that were not asked because time ran out. */
+  readonly missed: readonly SpaceId[];
 }
 
 export interface Applied {
@@ -89,9 +91,12 @@ export interface MemoryStore {
   /**
    * Recalls from several spaces and merges: score descending, confidence descending, space and id ascending. Unknown
    * spaces are empty. Throws as `SpaceIndex.recall`; spaces of another embedding dimension than the cue's are searched by
-   * words alone, unless no space asked has the cue's dimension.
+   * words alone, unless no space asked has the cue's dimension. Throws `payload_too_large` when the memories found are
+   * together larger than `recallBytesMax`.
+   *
+   * @param inTime Asked before each space; once it says no, the spaces left are reported as missed.
    */
-  recall(spaces: readonly SpaceId[], cue: Cue, options: RecallOptions): StoreRecall;
+  recall(spaces: readonly SpaceId[], cue: Cue, options: RecallOptions, inTime?: () => boolean): StoreRecall;
   /** All spaces by id, `default` always among them. */
   spaces(): SpaceSummary[];
   space(id: SpaceId): SpaceSummary | undefined;
@@ -191,27 +196,40 @@ class LmdbMemoryStore implements MemoryStore {
   list(space: SpaceId, { tag, limit, after }: ListOptions): ListPage {
     this.#expectOpen();
     const memories: Memory[] = [];
+    const { listScanMax, listBytesMax } = this.#options;
     let looked = 0;
+    let bytesListed = 0;
     let last: MemoryId | undefined;
     const records = mergeById(this.#committer.pendingOf(space, after), this.#database.memoriesOf(space, after));
     for (const { id, bytes } of records) {
-      if (memories.length === limit || looked === this.#options.listScanMax) return { memories, ...(last === undefined ? {} : { next: last }) };
+      if (memories.length === limit || looked === listScanMax || bytesListed >= listBytesMax) return { memories, ...(last === undefined ? {} : { next: last }) };
       const memory = memoryRecord.decode(bytes, { space, id });
-      if (tag === undefined || memory.tags.includes(tag)) memories.push(memory);
+      if (tag === undefined || memory.tags.includes(tag)) {
+        memories.push(memory);
+        bytesListed += bytes.byteLength;
+      }
       last = id;
       looked++;
     }
     return { memories };
   }
 
-  recall(spaces: readonly SpaceId[], cue: Cue, options: RecallOptions): StoreRecall {
+  recall(spaces: readonly SpaceId[], cue: Cue, options: RecallOptions, inTime: () => boolean = () => true): StoreRecall {
     this.#expectOpen();
     const asked = [...new Set(spaces)].flatMap((space) => {
       const state = this.#spaces.get(space);
       return state === undefined ? [] : [{ space, index: state.index }];
     });
-    const hits = recallSpaces(asked, cue, options).map(({ space, ...hit }) => ({ ...hit, memory: this.#memory(space, hit.id) }));
-    return { hits, confidence: hits.reduce((most, { confidence }) => Math.max(most, confidence), 0) };
+    const { hits, missed } = recallSpaces(asked, cue, options, inTime);
+    const { recallBytesMax } = this.#options;
+    let bytes = 0;
+    const found = hits.map(({ space, ...hit }) => {
+      const record = this.#held(space, hit.id);
+      bytes += record.byteLength;
+      if (bytes > recallBytesMax) throw tooMuchRecalled(recallBytesMax, options.limit);
+      return { ...hit, memory: memoryRecord.decode(record, { space, id: hit.id }) };
+    });
+    return { hits: found, missed, confidence: hits.reduce((most, { confidence }) => Math.max(most, confidence), 0) };
   }
 
   spaces(): SpaceSummary[] {
@@ -337,9 +355,10 @@ class LmdbMemoryStore implements MemoryStore {
     return state;
   }
 
-  #memory(space: SpaceId, id: MemoryId): Memory {
-    const found = this.lookup(space, id);
-    if (found.kind === 'memory') return found.memory;
+  /** The record of a memory that the recall index holds. */
+  #held(space: SpaceId, id: MemoryId): Uint8Array {
+    const record = this.#record(space, id);
+    if (record?.kind === 'memory') return record.bytes;
     throw new EngramError('store_damaged', `memory ${space}/${id} is in the recall index but not in the store in ${this.#options.directory}`);
   }
 
@@ -366,4 +385,11 @@ class LmdbMemoryStore implements MemoryStore {
 
 function exhausted(what: string, limit: number): EngramError {
   return new EngramError('capacity_exhausted', `the store holds ${limit} ${what}, which is its limit`, { details: { limit } });
+}
+
+function tooMuchRecalled(bytes: number, limit: number): EngramError {
+  return new EngramError('payload_too_large', `the best ${limit} memories are together larger than ${bytes} bytes`, {
+    hint: 'Recall fewer at a time with a lower limit.',
+    details: { field: 'limit' },
+  });
 }

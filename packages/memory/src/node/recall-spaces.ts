@@ -3,21 +3,42 @@ import { checkCue, checkRecallOptions, type Cue, type RecallHit, type RecallOpti
 
 export type SpaceHit = RecallHit & { readonly space: SpaceId };
 
-/** Asks every space and keeps the best: score descending, confidence descending, space ascending, id ascending. */
+export interface SpacesRecall {
+  /** Score descending, confidence descending, space ascending, id ascending. */
+  readonly hits: readonly SpaceHit[];
+  /** Spaces that time did not suffice for, in the order they were asked. */
+  readonly missed: readonly SpaceId[];
+}
+
+/** Asks one space after the other while there is time, and keeps the best hits of all. */
 export function recallSpaces(
   asked: readonly { readonly space: SpaceId; readonly index: SpaceIndex }[],
   cue: Cue,
   options: RecallOptions,
-): SpaceHit[] {
+  inTime: () => boolean,
+): SpacesRecall {
   // Checked here as well, so that a bad cue is refused alike whether or not the spaces it names exist.
   checkCue(cue);
   checkRecallOptions(options);
   const cues = cuesByDimension(asked.map(({ index }) => index), cue);
-  const hits = asked.flatMap(({ space, index }) => {
+  const missed: SpaceId[] = [];
+  let hits: SpaceHit[] = [];
+  for (const { space, index } of asked) {
+    if (!inTime()) {
+      missed.push(space);
+      continue;
+    }
     const own = cues(index);
-    return own === undefined ? [] : index.recall(own, options).hits.map((hit) => ({ ...hit, space }));
-  });
-  return hits.sort(byRank).slice(0, options.limit);
+    if (own === undefined) continue;
+    for (const hit of index.recall(own, options).hits) hits.push({ ...hit, space });
+    // Over very many spaces only the best so far are worth keeping.
+    if (hits.length > 8 * options.limit) hits = best(hits, options.limit);
+  }
+  return { hits: best(hits, options.limit), missed };
+}
+
+function best(hits: SpaceHit[], limit: number): SpaceHit[] {
+  return hits.sort(byRank).slice(0, limit);
 }
 
 /**

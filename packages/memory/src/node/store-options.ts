@@ -19,6 +19,10 @@ export interface MemoryStoreOptions {
   readonly backlogBytesMax?: number;
   /** Most records one `list` looks at; a rarer tag takes several pages. @default 10_000 */
   readonly listScanMax?: number;
+  /** Bytes of memories after which a page of `list` ends, whatever its limit. @default 16_777_216 (16 MiB) */
+  readonly listBytesMax?: number;
+  /** Most bytes of memories that one `recall` returns. @default 67_108_864 (64 MiB) */
+  readonly recallBytesMax?: number;
   /** Called when commits start or stop failing. */
   readonly onStatusChange?: (status: StoreStatus) => void;
 }
@@ -42,6 +46,8 @@ const defaults = {
   backlogOperationsMax: 65_536,
   backlogBytesMax: 268_435_456,
   listScanMax: 10_000,
+  listBytesMax: 16_777_216,
+  recallBytesMax: 67_108_864,
 } as const;
 
 export function resolveStoreOptions(options: MemoryStoreOptions): ResolvedStoreOptions {
