@@ -21,7 +21,7 @@ export default tseslint.config(
     files: ['**/*.ts', '**/*.mjs', '**/*.js'],
     rules: {
       '@nx/enforce-module-boundaries': ['error', {
-          allow: ['../../tsup.library.mjs', './tools/lint/core-purity.mjs'],
+          allow: ['^../../tsup.library.mjs$'],
           // The command line loads what only some of its commands need when they need it.
           checkDynamicDependenciesExceptions: ['.*'],
           depConstraints: layers,

@@ -15,12 +15,12 @@ const steps = [
   ['sync', 'TypeScript project references are fresh', ['npx', 'nx', 'sync:check']],
   ['lint', 'lint: style, layers, purity of cores', [...nx, '-t', 'lint']],
   ['types', 'types, cores without Node’s', [...nx, '-t', 'typecheck']],
-  ['unit', 'unit tests, laws, drivers on real files and sockets', ['npx', 'vitest', 'run', '--project', '!process']],
+  ['unit', 'unit tests, laws, drivers on real files and sockets', ['npx', 'vitest', 'run']],
   ['build', 'build of every package', [...nx, '-t', 'build']],
   ['packages', 'packages: exports, types, packed and imported elsewhere', ['node', 'tools/workspace/check-packages.mjs']],
   ['examples', 'every README example runs', ['node', 'tools/workspace/run-examples.mjs']],
   ['start', 'npm start and the README’s three lines', ['node', 'tools/workspace/check-start.mjs']],
-  ['process', 'the built server as an operator meets it: signals, full disk, damage', ['npx', 'vitest', 'run', '--project', 'process']],
+  ['process', 'the built server as an operator meets it: signals, full disk, damage', ['npx', 'vitest', 'run', '--root', 'tools/process']],
   ['kill', 'kill -9 at random moments loses nothing', [...source, 'tools/durability/main.ts', '--kills', '100']],
 ];
 
