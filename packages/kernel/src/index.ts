@@ -18,7 +18,7 @@ export { wake, type Core, type Wake } from './core.js';
 export { Driver, type Clock } from './driver.js';
 export { ManualClock } from './manual-clock.js';
 export { durationMsMax, instant, msBetween, parseDuration, plusMs, type Instant } from './time.js';
-export { Random } from './random.js';
+export { Random, type DrawObserver } from './random.js';
 
 // What things are called, and when they happened.
 export {
@@ -52,6 +52,9 @@ export {
 export { EngramError, errorCodes, OptionsError, type EngramErrorOptions, type ErrorCode } from './errors.js';
 export { assert, unreachable } from './assert.js';
 export { shown } from './shown.js';
+
+// For simulation: `@engram/kernel/sim` is the world that makes use of it.
+export { buggify, installOracle, sometimes, type SimulationOracle } from './buggify.js';
 
 // For other libraries.
 export { hash64 } from './hash.js';

@@ -2,6 +2,12 @@ import { assert } from './assert.js';
 import { hash64 } from './hash.js';
 import { xoshiro128StarStar, xoshiro128StateFrom, type Xoshiro128State } from './xoshiro128.js';
 
+/** Hears every draw of a stream, and names who shall hear those of its forks. */
+export interface DrawObserver {
+  drawn(word: number): void;
+  forked(label: string): DrawObserver;
+}
+
 /**
  * A deterministic stream of randomness. Equal seeds give equal streams on every machine and in every release, so a
  * failure replays from the seed it printed. It is not for secrets: whoever sees enough draws can predict the rest.
@@ -12,10 +18,12 @@ import { xoshiro128StarStar, xoshiro128StateFrom, type Xoshiro128State } from '.
 export class Random {
   readonly #key: bigint;
   readonly #state: Xoshiro128State;
+  readonly #observer: DrawObserver | undefined;
 
-  private constructor(key: bigint) {
+  private constructor(key: bigint, observer?: DrawObserver) {
     this.#key = key;
     this.#state = xoshiro128StateFrom(key);
+    this.#observer = observer;
   }
 
   /** Seeds are compared as text: `7`, `7n` and `'7'` are one seed, so a seed typed on a command line replays a test. */
@@ -26,12 +34,19 @@ export class Random {
 
   /** The stream of that label below this one. Forking twice with one label gives the same stream twice. */
   fork(label: string): Random {
-    return new Random(hash64(label, this.#key));
+    return new Random(hash64(label, this.#key), this.#observer?.forked(label));
+  }
+
+  /** The same stream from its start, with every draw of it and of its forks told to `observer`. Draws are not changed. */
+  observed(observer: DrawObserver): Random {
+    return new Random(this.#key, observer);
   }
 
   /** A whole number in [0, 2^32). */
   uint32(): number {
-    return xoshiro128StarStar(this.#state);
+    const word = xoshiro128StarStar(this.#state);
+    if (this.#observer !== undefined) this.#observer.drawn(word);
+    return word;
   }
 
   /** A whole number in [0, n), each equally likely. `n` is a safe integer from 1 on. */
