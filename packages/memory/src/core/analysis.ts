@@ -1,5 +1,6 @@
 import { stemmer } from 'stemmer';
 import { irregularForms, stopWords } from './english.js';
+import { Words, type Word } from './words.js';
 
 /** What the index keeps of a memory's text. */
 export interface Analysis {
@@ -18,11 +19,9 @@ export const analysisLimits = {
   namesMax: 64,
   /** Longer words (encoded data, mostly) are cut to this many characters. */
   wordCharactersMax: 64,
-  /** Words whose term is remembered; the memo starts afresh when full. */
-  memoWordsMax: 65_536,
 } as const;
 
-const word = /[\p{L}\p{N}\p{M}_]+(?:['\u2019][\p{L}\p{M}]+)*/gu;
+const wordPattern = /[\p{L}\p{N}\p{M}_]+(?:['\u2019][\p{L}\p{M}]+)*/gu;
 const beyondAscii = /[^\0-\x7f]/;
 const combiningMarks = /[\u0300-\u036f]/g;
 const unspacedScript = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]/u;
@@ -37,19 +36,27 @@ const asksFromTheStart = /^\s*(?:who|whom|whose|what|when|where|which|why|how|is
  * Chinese or Japanese, which puts no spaces between words, becomes pairs of neighbouring characters.
  */
 export function analyse(text: string): Analysis {
-  const plain = withoutAccents(text);
   const terms: string[] = [];
   const names = new Set<string>();
-  word.lastIndex = 0;
-  for (let match = word.exec(plain); match !== null && terms.length < analysisLimits.termsMax; match = word.exec(plain)) {
-    const term = termOf(match[0]);
-    if (term === undefined) pushCharacterPairs(match[0], terms);
-    else if (term !== '') {
-      terms.push(term);
-      if (isNameAt(plain, match.index) && names.size < analysisLimits.namesMax) names.add(term);
-    }
+  const asks = readText(text, ({ term }, isName) => {
+    terms.push(term);
+    if (isName && names.size < analysisLimits.namesMax) names.add(term);
+  });
+  return { terms, names: [...names], asks };
+}
+
+/**
+ * The same without making lists: hands out the words that have a term, in reading order, and whether each is a name.
+ * Returns whether the text asks.
+ */
+export function readText(text: string, visit: (word: Word, isName: boolean) => void): boolean {
+  if (!beyondAscii.test(text)) {
+    readAscii(text, visit);
+    return questionAtEnd.test(text.slice(-16));
   }
-  return { terms, names: [...names], asks: questionAtEnd.test(plain.slice(-16)) };
+  const plain = text.normalize('NFKD').replace(combiningMarks, '').normalize('NFC');
+  readUnicode(plain, visit);
+  return questionAtEnd.test(plain.slice(-16));
 }
 
 /** Whether a cue asks something, with or without the question mark. */
@@ -57,24 +64,54 @@ export function isQuestion(text: string): boolean {
   return questionAtEnd.test(text.slice(-16)) || asksFromTheStart.test(text);
 }
 
-const memo = new Map<string, string>();
+const words = new Words(termOf);
 
-/** How many words' terms are remembered at the moment; never more than `analysisLimits.memoWordsMax`. */
-export function memoWords(): number {
-  return memo.size;
+const letter = 1;
+const digitOrUnderscore = 2;
+/** What an ASCII character can be in a word; 0 when it ends one. */
+const asciiClass = Uint8Array.from({ length: 128 }, (_, code) => {
+  const character = String.fromCharCode(code);
+  return /[A-Za-z]/.test(character) ? letter : /[0-9_]/.test(character) ? digitOrUnderscore : 0;
+});
+const apostrophe = 39;
+
+/** What `wordPattern` finds in ASCII, which most texts are, found several times as fast. */
+function readAscii(text: string, visit: (word: Word, isName: boolean) => void): void {
+  const { length } = text;
+  let terms = 0;
+  for (let at = 0; at < length && terms < analysisLimits.termsMax; at++) {
+    if (asciiClass[text.charCodeAt(at)] === 0) continue;
+    const from = at;
+    do at++; while (at < length && asciiClass[text.charCodeAt(at)] !== 0);
+    while (at + 1 < length && text.charCodeAt(at) === apostrophe && asciiClass[text.charCodeAt(at + 1)] === letter) {
+      do at++; while (at < length && asciiClass[text.charCodeAt(at)] === letter);
+    }
+    const word = words.of(text, from, Math.min(at, from + analysisLimits.wordCharactersMax));
+    // Digits may go on right after the letters behind an apostrophe: they are the next word.
+    at--;
+    if (word.term === '') continue;
+    visit(word, isNameAt(text, from));
+    terms++;
+  }
 }
 
-/** The index term of one word; empty for a stop word, undefined for unspaced scripts. A pure function, remembered. */
-function termOf(written: string): string | undefined {
-  const known = memo.get(written);
-  if (known !== undefined) return known;
-  const reduced = reduce(written.slice(0, analysisLimits.wordCharactersMax));
-  const term = reduced === undefined ? undefined : ownCopy(reduced);
-  if (term !== undefined && written.length <= analysisLimits.wordCharactersMax) {
-    if (memo.size >= analysisLimits.memoWordsMax) memo.clear();
-    memo.set(ownCopy(written), term);
+function readUnicode(text: string, visit: (word: Word, isName: boolean) => void): void {
+  let terms = 0;
+  wordPattern.lastIndex = 0;
+  for (let match = wordPattern.exec(text); match !== null && terms < analysisLimits.termsMax; match = wordPattern.exec(text)) {
+    const { 0: written, index } = match;
+    if (unspacedScript.test(written.slice(0, analysisLimits.wordCharactersMax))) {
+      for (const pair of characterPairs(written, analysisLimits.termsMax - terms)) {
+        visit({ term: pair, lastNumber: 0 }, false);
+        terms++;
+      }
+      continue;
+    }
+    const word = words.of(text, index, index + Math.min(written.length, analysisLimits.wordCharactersMax));
+    if (word.term === '') continue;
+    visit(word, isNameAt(text, index));
+    terms++;
   }
-  return term;
 }
 
 /**
@@ -85,24 +122,17 @@ export function ownCopy(text: string): string {
   return text.length < 13 ? text : text.split('').join('');
 }
 
-function reduce(written: string): string | undefined {
-  if (unspacedScript.test(written)) return undefined;
+/** The index term of one word; empty for a stop word. A pure function. */
+function termOf(written: string): string {
   const lower = written.toLowerCase().replace(possessiveOrContraction, '').replace(apostrophes, '');
-  if (stopWords.has(lower)) return '';
-  return stemmer(irregularForms.get(lower) ?? lower);
+  return stopWords.has(lower) ? '' : ownCopy(stemmer(irregularForms.get(lower) ?? lower));
 }
 
-function pushCharacterPairs(written: string, terms: string[]): void {
+/** Neighbouring characters in pairs, at most `max`; a character alone stays alone. */
+function characterPairs(written: string, max: number): string[] {
   const characters = Array.from(written.toLowerCase());
-  if (characters.length === 1) terms.push(written);
-  for (let i = 0; i + 1 < characters.length && terms.length < analysisLimits.termsMax; i++) {
-    terms.push(characters[i]! + characters[i + 1]!);
-  }
-}
-
-/** Accents are only looked for where they can be: plain ASCII, most of what arrives, passes through untouched. */
-function withoutAccents(text: string): string {
-  return beyondAscii.test(text) ? text.normalize('NFKD').replace(combiningMarks, '').normalize('NFC') : text;
+  if (characters.length === 1) return [written];
+  return characters.slice(0, Math.min(max, characters.length - 1)).map((character, i) => character + characters[i + 1]!);
 }
 
 /** A capital after a word or comma is a name; after a full stop, a colon or nothing it only starts a sentence. */

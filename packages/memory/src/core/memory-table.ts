@@ -1,9 +1,10 @@
 import { assert, EngramError, type MemoryId } from '@engram/kernel';
-import { analyse } from './analysis.js';
+import { analysisLimits, readText } from './analysis.js';
 import { grown } from './growable.js';
 import type { Memory } from './memory.js';
 import { ordinalsMax, packPosting, Postings } from './postings.js';
 import { offsetOf, sliceClassFor, Slices } from './slices.js';
+import { TermCounts } from './term-counts.js';
 import { Timeline } from './timeline.js';
 import { Vectors } from './vectors.js';
 import { Vocabulary } from './vocabulary.js';
@@ -121,34 +122,33 @@ export class MemoryTable {
    * words of tags are searchable too, but once said in the content they add nothing, and numbers in tags are labels.
    */
   #index(ordinal: number, memory: Memory): void {
-    const { terms, names, asks } = analyse(memory.content);
-    const counts = termCounts;
-    for (const text of terms) {
-      const term = this.vocabulary.number('word', text);
-      counts.set(term, (counts.get(term) ?? 0) + 1);
-    }
-    for (const name of names) counts.set(this.vocabulary.number('name', name), 1);
+    const { vocabulary, postings } = this;
+    let words = 0;
+    let names = 0;
+    const asks = readText(memory.content, (word, isName) => {
+      words++;
+      termCounts.add(vocabulary.numberOfWord(word));
+      if (isName && names < analysisLimits.namesMax && termCounts.addOnce(vocabulary.number('name', word.term))) names++;
+    });
     for (const tag of memory.tags) {
-      counts.set(this.vocabulary.number('tag', tag), 1);
-      for (const text of analyse(tag).terms) {
-        if (onlyDigits.test(text)) continue;
-        const term = this.vocabulary.number('word', text);
-        if (!counts.has(term)) counts.set(term, 1);
-      }
+      termCounts.addOnce(vocabulary.number('tag', tag));
+      readText(tag, (word) => {
+        if (!onlyDigits.test(word.term)) termCounts.addOnce(vocabulary.numberOfWord(word));
+      });
     }
 
-    const address = this.#slices.allocate(sliceClassFor(1 + counts.size));
+    const { size } = termCounts;
+    const address = this.#slices.allocate(sliceClassFor(1 + size));
     const list = this.#slices.pageOf(address);
     let next = offsetOf(address);
-    list[next++] = counts.size;
-    for (const [term, count] of counts) {
+    list[next++] = size;
+    termCounts.drain((term, count) => {
       list[next++] = term;
-      this.postings.append(term, packPosting(ordinal, count));
-    }
-    counts.clear();
+      postings.append(term, packPosting(ordinal, count));
+    });
     this.#terms[ordinal] = address;
-    this.#wordCount[ordinal] = terms.length;
-    this.#wordTotal += terms.length;
+    this.#wordCount[ordinal] = words;
+    this.#wordTotal += words;
     this.#asks[ordinal] = asks ? 1 : 0;
   }
 
@@ -180,5 +180,5 @@ export class MemoryTable {
 
 const onlyDigits = /^\p{N}+$/u;
 
-/** Counts of the memory being indexed; reused, since making one per memory costs more than filling it. */
-const termCounts = new Map<number, number>();
+/** Of the memory being indexed; one for all tables, since only one memory is indexed at a time. */
+const termCounts = new TermCounts();

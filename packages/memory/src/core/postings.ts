@@ -20,10 +20,11 @@ const largestClass = 12;
  */
 export class Postings {
   readonly #slices: Slices;
-  /** Per term: address of its newest slice, 0 while it has none. */
-  #tail = new Uint32Array(64);
-  /** Per term: how many memories hold it. */
-  #count = new Uint32Array(64);
+  /**
+   * Two words per term, side by side because they are needed together: how many memories hold it, and the address of its
+   * newest slice, 0 while it has none.
+   */
+  #heads = new Uint32Array(128);
 
   constructor(slices: Slices) {
     this.#slices = slices;
@@ -31,29 +32,32 @@ export class Postings {
 
   /** Exact number of memories that hold the term now. */
   count(term: number): number {
-    return this.#count[term] ?? 0;
+    return this.#heads[2 * term] ?? 0;
   }
 
   append(term: number, posting: number): void {
-    this.#tail = grown(this.#tail, term + 1);
-    this.#count = grown(this.#count, term + 1);
-    const count = this.#count[term]! + 1;
+    const head = 2 * term;
+    this.#heads = grown(this.#heads, head + 2);
+    const heads = this.#heads;
+    const count = heads[head]! + 1;
     const sliceClass = newestClass(count);
     const fill = newestFill(count, sliceClass);
-    let tail = this.#tail[term]!;
+    let tail = heads[head + 1]!;
     if (fill === 1) {
       const next = this.#slices.allocate(sliceClass);
       this.#slices.pageOf(next)[offsetOf(next)] = tail;
-      this.#tail[term] = tail = next;
+      heads[head + 1] = tail = next;
     }
     this.#slices.pageOf(tail)[offsetOf(tail) + fill] = posting;
-    this.#count[term] = count;
+    heads[head] = count;
   }
 
   /** Takes the memory out of the term's postings, in time proportional to their number. */
   remove(term: number, ordinal: number): void {
-    const count = this.#count[term]!;
-    const tail = this.#tail[term]!;
+    const heads = this.#heads;
+    const head = 2 * term;
+    const count = heads[head] ?? 0;
+    const tail = heads[head + 1] ?? 0;
     const sliceClass = newestClass(count);
     const fill = newestFill(count, sliceClass);
     const last = this.#slices.pageOf(tail)[offsetOf(tail) + fill]!;
@@ -66,16 +70,16 @@ export class Postings {
       }
     });
     assert(replaced, 'a memory is in the postings of every term it holds', { term, ordinal });
-    this.#count[term] = count - 1;
+    heads[head] = count - 1;
     if (fill > 1) return;
-    this.#tail[term] = this.#slices.pageOf(tail)[offsetOf(tail)]!;
+    heads[head + 1] = this.#slices.pageOf(tail)[offsetOf(tail)]!;
     this.#slices.free(tail, sliceClass);
   }
 
   /** Hands out the term's postings in runs: `words[from]` up to but not including `words[to]`. */
   eachRun(term: number, visit: (words: Uint32Array, from: number, to: number) => void): void {
     let left = this.count(term);
-    let address = this.#tail[term] ?? 0;
+    let address = this.#heads[2 * term + 1] ?? 0;
     while (left > 0) {
       const fill = newestFill(left, newestClass(left));
       const words = this.#slices.pageOf(address);
@@ -87,7 +91,7 @@ export class Postings {
   }
 
   get bytes(): number {
-    return this.#tail.byteLength + this.#count.byteLength;
+    return this.#heads.byteLength;
   }
 }
 
