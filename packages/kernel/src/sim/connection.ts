@@ -244,7 +244,7 @@ export class StreamEnd implements SimStream {
     this.#unreadBytes -= segment.charged;
     if (!this.#wantsDrain || segment.charged === 0) return;
     this.#wantsDrain = false;
-    this.#context.timeline.schedule(new Notice(this, 'drain'), this.#context.timeline.now + localUs);
+    this.#context.timeline.schedule(new Notice(this, 'drain'), this.#context.timeline.now + localUs, this.machine.ties);
   }
 
   #sendData(bytes: Uint8Array, link: Link): void {
@@ -286,7 +286,7 @@ export class StreamEnd implements SimStream {
     }
     this.#lastArrival = Math.max(at, this.#lastArrival + 1);
     segment.target = target;
-    timeline.schedule(segment, this.#lastArrival);
+    timeline.schedule(segment, this.#lastArrival, this.machine.ties);
     return true;
   }
 
@@ -296,7 +296,7 @@ export class StreamEnd implements SimStream {
     if (this.#stalled.length > 1) return;
     const { timeline } = this.#context;
     const givesUpAt = this.#waitingSince + this.#faultLink().options.streamTimeoutMs * 1_000;
-    timeline.schedule(new Retry(this), Math.max(timeline.now, Math.min(timeline.now + this.#retryUs, givesUpAt)));
+    timeline.schedule(new Retry(this), Math.max(timeline.now, Math.min(timeline.now + this.#retryUs, givesUpAt)), this.machine.ties);
     this.#retryUs = Math.min(this.#retryUs * 2, retryUsMax);
   }
 
@@ -314,7 +314,7 @@ export class StreamEnd implements SimStream {
     }
     const segment = new Segment(this, this.machine.address, 'rst', nothing, 0);
     segment.target = other.machine;
-    timeline.schedule(segment, at);
+    timeline.schedule(segment, at, this.machine.ties);
   }
 
   /** Over, from within an event of this end's own machine. */
@@ -332,7 +332,7 @@ export class StreamEnd implements SimStream {
     this.#forgetSegments();
     this.machine.dropStream(this);
     const { timeline } = this.#context;
-    timeline.schedule(new Notice(this, why), timeline.now + afterUs);
+    timeline.schedule(new Notice(this, why), timeline.now + afterUs, this.machine.ties);
   }
 
   #forgetSegments(): void {

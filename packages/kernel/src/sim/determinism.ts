@@ -1,22 +1,18 @@
 import { assert } from '../assert.js';
-import type { RunRecord } from './run-record.js';
+import type { DrawNote, EventNote, RunRecord } from './run-record.js';
 import type { SimWorld, SimWorldOptions } from './sim-world.js';
 
-/** The first draw that differs: which one of which stream, when, and the words drawn; undefined where one run drew no more. */
+/** The first place, over the draws of all streams in order, where the two runs part. Undefined where a run drew no more. */
 export interface DrawDifference {
-  readonly stream: string;
-  /** 0 is the first draw of the stream. */
-  readonly index: number;
-  readonly atMs: number;
-  readonly first: number | undefined;
-  readonly second: number | undefined;
+  readonly first: DrawNote | undefined;
+  readonly second: DrawNote | undefined;
 }
 
-/** The first event after which the trace hashes differ; 1 is the first event. Times are undefined where one run had ended. */
+/** The first event after which the trace hashes differ; 1 is the first event. Undefined where a run had ended. */
 export interface EventDifference {
   readonly event: number;
-  readonly firstAtMs: number | undefined;
-  readonly secondAtMs: number | undefined;
+  readonly first: EventNote | undefined;
+  readonly second: EventNote | undefined;
 }
 
 export type DeterminismReport =
@@ -32,73 +28,66 @@ export type DeterminismReport =
       readonly summary: string;
     };
 
+/** Builds a world from the options given, adding its own, runs it and returns it. */
+export type Scenario = (options: Pick<SimWorldOptions, 'seed' | 'record'>) => SimWorld;
+
 /**
- * Runs a scenario twice with one seed and holds the runs against each other, draw by draw and event by event. The
- * scenario builds a world from the options given, adding its own, runs it and returns it. What differs points at
- * something that does not come from the seed: a shared counter, an order of a `Map` filled elsewhere, the real clock.
+ * Runs a scenario twice with one seed and holds the runs against each other, draw by draw and event by event. What
+ * differs points at something that does not come from the seed: a shared counter, an order of a `Map` that was filled
+ * elsewhere, the real clock.
  */
-export function checkDeterminism(seed: number | bigint | string, scenario: (options: Pick<SimWorldOptions, 'seed' | 'record'>) => SimWorld): DeterminismReport {
+export function checkDeterminism(seed: number | bigint | string, scenario: Scenario): DeterminismReport {
   const [first, second] = [recorded(seed, scenario), recorded(seed, scenario)];
   const hashes = [first.world.hash(), second.world.hash()] as const;
-  const drawsAgree = sameDraws(first.record, second.record);
+  const drawsAgree = first.record.drawn === second.record.drawn && first.record.drawHash === second.record.drawHash;
   if (hashes[0] === hashes[1] && drawsAgree && first.world.events === second.world.events) {
-    return { same: true, hash: hashes[0], events: first.world.events, draws: first.record.draws, streams: first.record.tapes.size };
+    const { record, world } = first;
+    return { same: true, hash: hashes[0], events: world.events, draws: record.drawn, streams: record.counts().size };
   }
-  const draw = firstDrawDifference(first.record, second.record);
-  const event = firstEventDifference(first.record, second.record);
+  const draw = firstDrawDifference(first.record.draws, second.record.draws);
+  const event = firstEventDifference(first.record.events, second.record.events);
   return {
     same: false,
     hashes,
     ...(draw === undefined ? {} : { draw }),
     ...(event === undefined ? {} : { event }),
-    summary: summaryOf(String(seed), draw, event),
+    summary: `seed ${seed} gave two different runs: ${drawSummary(draw)}; ${eventSummary(event)}`,
   };
 }
 
-function recorded(seed: SimWorldOptions['seed'], scenario: (options: Pick<SimWorldOptions, 'seed' | 'record'>) => SimWorld): { world: SimWorld; record: RunRecord } {
+function recorded(seed: SimWorldOptions['seed'], scenario: Scenario): { world: SimWorld; record: RunRecord } {
   const world = scenario({ seed, record: true });
   assert(world.record !== undefined, 'the scenario must hand the options it is given on to its world');
   return { world, record: world.record };
 }
 
-function sameDraws(first: RunRecord, second: RunRecord): boolean {
-  if (first.tapes.size !== second.tapes.size) return false;
-  for (const [name, tape] of first.tapes) {
-    const other = second.tapes.get(name);
-    if (other === undefined || other.count !== tape.count || other.hash.digest() !== tape.hash.digest()) return false;
+function firstDrawDifference(first: readonly DrawNote[], second: readonly DrawNote[]): DrawDifference | undefined {
+  const at = firstDifference(first, second, (a, b) => a.stream === b.stream && a.atUs === b.atUs && a.word === b.word);
+  return at === undefined ? undefined : { first: first[at], second: second[at] };
+}
+
+function firstEventDifference(first: readonly EventNote[], second: readonly EventNote[]): EventDifference | undefined {
+  const at = firstDifference(first, second, (a, b) => a.hash === b.hash);
+  return at === undefined ? undefined : { event: at + 1, first: first[at], second: second[at] };
+}
+
+function firstDifference<T>(first: readonly T[], second: readonly T[], same: (a: T, b: T) => boolean): number | undefined {
+  const length = Math.max(first.length, second.length);
+  for (let at = 0; at < length; at++) {
+    const [a, b] = [first[at], second[at]];
+    if (a === undefined || b === undefined || !same(a, b)) return at;
   }
-  return true;
+  return undefined;
 }
 
-/** First in the order in which the draws were made, over all streams. */
-function firstDrawDifference(first: RunRecord, second: RunRecord): DrawDifference | undefined {
-  let earliest: { order: number; difference: DrawDifference } | undefined;
-  for (const stream of new Set([...first.tapes.keys(), ...second.tapes.keys()])) {
-    const [a, b] = [first.tapes.get(stream)?.notes ?? [], second.tapes.get(stream)?.notes ?? []];
-    let index = 0;
-    while (index < a.length && index < b.length && a[index]?.word === b[index]?.word) index++;
-    const [noteA, noteB] = [a[index], b[index]];
-    const note = noteA ?? noteB;
-    if (note === undefined) continue;
-    const order = Math.min(noteA?.order ?? Infinity, noteB?.order ?? Infinity);
-    if (earliest !== undefined && earliest.order <= order) continue;
-    earliest = { order, difference: { stream, index, atMs: note.atUs / 1_000, first: noteA?.word, second: noteB?.word } };
-  }
-  return earliest?.difference;
+function drawSummary(draw: DrawDifference | undefined): string {
+  if (draw === undefined) return 'no draw differs';
+  const told = (note: DrawNote | undefined): string => (note === undefined ? 'none' : `draw ${note.index} of ${note.stream} at ${note.atUs / 1_000} ms`);
+  return `the first drew ${told(draw.first)} where the second drew ${told(draw.second)}`;
 }
 
-function firstEventDifference(first: RunRecord, second: RunRecord): EventDifference | undefined {
-  const [a, b] = [first.events, second.events];
-  let index = 0;
-  while (index < a.length && index < b.length && a[index]?.hash === b[index]?.hash) index++;
-  const [eventA, eventB] = [a[index], b[index]];
-  if (eventA === undefined && eventB === undefined) return undefined;
-  const ms = (atUs: number | undefined): number | undefined => (atUs === undefined ? undefined : atUs / 1_000);
-  return { event: index + 1, firstAtMs: ms(eventA?.atUs), secondAtMs: ms(eventB?.atUs) };
-}
-
-function summaryOf(seed: string, draw: DrawDifference | undefined, event: EventDifference | undefined): string {
-  const drawn = draw === undefined ? 'no draw differs' : `draw ${draw.index} of ${draw.stream} differs at ${draw.atMs} ms (${draw.first ?? 'none'} and ${draw.second ?? 'none'})`;
-  const happened = event === undefined ? 'no event differs' : `event ${event.event} differs at ${event.firstAtMs ?? event.secondAtMs} ms`;
-  return `seed ${seed} gave two different runs: ${drawn}; ${happened}`;
+function eventSummary(event: EventDifference | undefined): string {
+  if (event === undefined) return 'no event differs';
+  const told = (note: EventNote | undefined): string => (note === undefined ? 'not at all' : `at ${note.atUs / 1_000} ms`);
+  return `event ${event.event} differs, ${told(event.first)} and ${told(event.second)}`;
 }

@@ -31,7 +31,7 @@ export interface SimEnv {
   exit(reason: string): never;
 }
 
-/** What `boot` hands back. The world keeps it as `node.process`, for tests and checkers to look into. */
+/** What the world knows of an object that `boot` hands back. It keeps it as `node.process`, for tests and checkers to look into. */
 export interface SimProcess {
   /** The process is asked to go in an orderly way, as by SIGTERM (`node.stop()`). It is up to it to call `env.exit`. */
   stop?(): void;

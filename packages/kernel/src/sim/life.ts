@@ -113,7 +113,7 @@ export class Life implements SimEnv {
     this.check();
     const { timeline } = this.#context;
     const timer = new Timer(this, this.#context, at, run);
-    timeline.schedule(timer, at <= this.now() ? timeline.now + soonUs : this.worldAt(at));
+    timeline.schedule(timer, at <= this.now() ? timeline.now + soonUs : this.worldAt(at), this.machine.ties);
     return () => timeline.cancel(timer);
   }
 
@@ -202,7 +202,7 @@ class Timer extends SimEvent {
     }
     // The clock may have slowed down since the timer was set; then it is not time yet.
     if (this.#life.now() < this.#due) {
-      this.#context.timeline.schedule(this, this.#life.worldAt(this.#due));
+      this.#context.timeline.schedule(this, this.#life.worldAt(this.#due), machine.ties);
       return;
     }
     this.cancelled = true; // Spent: cancelling it from now on does nothing.

@@ -1,5 +1,6 @@
 import type { Random } from '../random.js';
 import type { DelayOptions, ResolvedLinkOptions } from './link-options.js';
+import { TieSource } from './timeline.js';
 
 /** Why a datagram never reached a handler. */
 export const dropReasons = [
@@ -49,6 +50,7 @@ export class Link {
   options: ResolvedLinkOptions;
   /** Options are looked up again when the network has a newer version. */
   version: number;
+  readonly ties: TieSource;
   readonly #randoms: (kind: keyof LinkRandoms) => Random;
   #usual: Random | undefined;
   #rare: Random | undefined;
@@ -56,9 +58,10 @@ export class Link {
   #lastArrival = 0;
   #drainedAt = 0;
 
-  constructor(options: ResolvedLinkOptions, version: number, randoms: (kind: keyof LinkRandoms) => Random) {
+  constructor(options: ResolvedLinkOptions, version: number, tieKey: number, randoms: (kind: keyof LinkRandoms) => Random) {
     this.options = options;
     this.version = version;
+    this.ties = new TieSource(tieKey);
     this.#randoms = randoms;
   }
 
@@ -152,8 +155,9 @@ export function delayUsAt(delay: DelayOptions, u: number): number {
 function delayMsAt({ minMs, medianMs, p99Ms, maxMs }: DelayOptions, u: number): number {
   if (u < 0.5) return minMs + (medianMs - minMs) * (u / 0.5);
   if (u >= 0.99) return p99Ms + (maxMs - p99Ms) * ((u - 0.99) / 0.01);
-  // The sixth power puts the 90th percentile of the default about where a lognormal through the same points has it.
+  // A slope, so that delays do not pile up at the median, and a sixth power: together they put the 90th percentile of the
+  // default about where a lognormal through the same points has it.
   const along = (u - 0.5) / 0.49;
   const cubed = along * along * along;
-  return medianMs + (p99Ms - medianMs) * cubed * cubed;
+  return medianMs + (p99Ms - medianMs) * (0.1 * along + 0.9 * cubed * cubed);
 }

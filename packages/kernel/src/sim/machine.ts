@@ -1,5 +1,6 @@
 import { assert } from '../assert.js';
 import { OptionsError } from '../errors.js';
+import { hash64 } from '../hash.js';
 import type { StreamEnd } from './connection.js';
 import { codes, type SimContext } from './context.js';
 import type { Address, SimEnv, SimProcess, SimStream, StreamHandlers } from './env.js';
@@ -9,7 +10,7 @@ import { ExitSignal, Life } from './life.js';
 import type { Link } from './link.js';
 import type { Delivery, Network } from './network.js';
 import { Storage } from './storage.js';
-import { SimEvent } from './timeline.js';
+import { SimEvent, TieSource } from './timeline.js';
 import { TrafficCounter, type NodeTraffic } from './traffic.js';
 
 export interface SimNodeOptions {
@@ -30,7 +31,7 @@ export interface SimNodeOptions {
 }
 
 /** One node of the world: a machine with an address, a clock and a small disk, and the process that lives on it at times. */
-export interface SimNode<P extends SimProcess = SimProcess> {
+export interface SimNode<P extends object = object> {
   readonly id: string;
   readonly alive: boolean;
   readonly paused: boolean;
@@ -63,10 +64,12 @@ interface Waiting {
 /** Kernel overhead of one datagram in a socket buffer. */
 const datagramOverheadBytes = 768;
 
-export class Machine<P extends SimProcess = SimProcess> implements SimNode<P> {
+export class Machine<P extends object = object> implements SimNode<P> {
   readonly id: string;
   readonly index: number;
   readonly links: (Link | undefined)[] = [];
+  /** For what happens on this machine itself. */
+  readonly ties: TieSource;
   readonly traffic = new TrafficCounter();
   readonly hostClock: HostClock;
   readonly storage: Storage;
@@ -93,6 +96,7 @@ export class Machine<P extends SimProcess = SimProcess> implements SimNode<P> {
     checkNodeOptions(options);
     this.id = id;
     this.index = index;
+    this.ties = new TieSource(Number(hash64(id) & 0xffff_ffffn));
     this.#boot = boot;
     this.#context = context;
     this.#network = network;
@@ -150,7 +154,8 @@ export class Machine<P extends SimProcess = SimProcess> implements SimNode<P> {
   }
 
   stop(): void {
-    const { life, process } = this;
+    const { life } = this;
+    const process: SimProcess | undefined = this.process;
     if (life === undefined || process === undefined) return;
     this.#said(codes.call, 'fault', 'is asked to stop');
     this.#inProcess(life, () => process.stop?.());
@@ -164,7 +169,7 @@ export class Machine<P extends SimProcess = SimProcess> implements SimNode<P> {
     if (this.paused && until <= this.#pausedUntil) return;
     this.#state = 'paused';
     this.#pausedUntil = until;
-    this.#context.timeline.schedule(new Resume(this, this.life), until);
+    this.#context.timeline.schedule(new Resume(this, this.life), until, this.ties);
   }
 
   jumpWallClock(byMs: number): void {

@@ -7,7 +7,7 @@ import { Link, type DropReason, type Fate } from './link.js';
 import type { LinkOptions } from './link-options.js';
 import { LinkRules } from './link-rules.js';
 import type { Machine } from './machine.js';
-import { SimEvent } from './timeline.js';
+import { scattered, SimEvent, type TieSource } from './timeline.js';
 import { noDrops, type NetworkTotals } from './traffic.js';
 
 /** The network of a world, as its owner sees it. Patterns are names of nodes or `*`. */
@@ -124,7 +124,7 @@ export class Network implements SimNetwork {
     if (link === undefined) {
       const name = `link/${from.id}>${to.id}`;
       const randoms = (kind: string) => this.#context.random(kind === 'usual' ? name : `${name}/${kind}`);
-      link = from.links[to.index] = new Link(this.#rules.optionsOf(from.id, to.id), this.#rules.version, randoms);
+      link = from.links[to.index] = new Link(this.#rules.optionsOf(from.id, to.id), this.#rules.version, scattered(from.ties.key, to.ties.key), randoms);
     } else if (link.version !== this.#rules.version) {
       link.options = this.#rules.optionsOf(from.id, to.id);
       link.version = this.#rules.version;
@@ -141,17 +141,17 @@ export class Network implements SimNetwork {
     if (target === undefined) return this.#drop('unreachable', from, to, payload.length);
     const now = this.#context.timeline.now;
     const bytes = payload.slice();
-    if (target === from) return this.#fly(from, source, to, bytes, now + loopbackUs);
+    if (target === from) return this.#fly(from, source, to, bytes, now + loopbackUs, from.ties);
     const link = this.linkBetween(from, target);
     const fate = this.#fate;
     link.judge(bytes.length, now, fate);
     if (fate.dropped !== undefined) return this.#drop(fate.dropped, from, to, bytes.length);
     if (fate.corrupted) this.#corrupted++;
-    this.#fly(from, source, to, fate.corrupted ? link.flip(bytes) : bytes, fate.arrivesAt);
+    this.#fly(from, source, to, fate.corrupted ? link.flip(bytes) : bytes, fate.arrivesAt, link.ties);
     if (fate.copyArrivesAt === 0) return;
     this.#duplicated++;
     this.#inFlight++;
-    this.#fly(from, source, to, bytes.slice(), fate.copyArrivesAt);
+    this.#fly(from, source, to, bytes.slice(), fate.copyArrivesAt, link.ties);
   }
 
   /** A datagram has reached whoever owns its address by now. */
@@ -191,8 +191,8 @@ export class Network implements SimNetwork {
     handler(delivery.from, delivery.bytes);
   }
 
-  #fly(sender: Machine, from: Address, to: Address, bytes: Uint8Array, at: number): void {
-    this.#context.timeline.schedule(new Delivery(this, sender, from, to, bytes), at);
+  #fly(sender: Machine, from: Address, to: Address, bytes: Uint8Array, at: number, ties: TieSource): void {
+    this.#context.timeline.schedule(new Delivery(this, sender, from, to, bytes), at, ties);
   }
 
   #drop(reason: DropReason, blamed: Machine, to: Address, size: number): void {

@@ -1,23 +1,13 @@
 import type { DrawObserver } from '../random.js';
 import { TraceHash } from './trace-hash.js';
 
-/** One draw of one stream, with its place among all draws of the run and the virtual time at which it was made. */
+/** One draw: the how-manieth of which stream, what came, and the virtual time at which it was made. */
 export interface DrawNote {
+  readonly stream: string;
+  /** 0 is the first draw of the stream. */
+  readonly index: number;
   readonly word: number;
-  readonly order: number;
   readonly atUs: number;
-}
-
-/** What one named stream drew: how often, a hash over all of it, and the draws themselves while there is room. */
-export class DrawTape {
-  readonly name: string;
-  readonly notes: DrawNote[] = [];
-  readonly hash = new TraceHash();
-  count = 0;
-
-  constructor(name: string) {
-    this.name = name;
-  }
 }
 
 /** One event of the run: when, and the trace hash after it. */
@@ -26,33 +16,54 @@ export interface EventNote {
   readonly hash: number;
 }
 
+/** How often a stream was drawn from. */
+interface Tape {
+  readonly stream: string;
+  readonly id: number;
+  count: number;
+}
+
 /**
- * Keeps what a run drew and how its trace hash went, so that a second run can be held against it step by step. At most
- * `notesMax` draws and as many events are kept one by one; beyond that, counts and hashes still tell that two runs
- * differ, though no longer where.
+ * Keeps what a run drew, over all streams in the order of drawing, and how its trace hash went, so that a second run can
+ * be held against it step by step. The words alone would not do: equal seeds give equal words, and a draw too many only
+ * shows in who draws next, and when. At most `notesMax` draws and as many events are kept one by one; beyond that, counts
+ * and hashes still tell that two runs differ, though no longer where.
  */
 export class RunRecord {
-  readonly tapes = new Map<string, DrawTape>();
+  readonly draws: DrawNote[] = [];
   readonly events: EventNote[] = [];
   readonly #now: () => number;
   readonly #notesMax: number;
-  #draws = 0;
+  readonly #tapes = new Map<string, Tape>();
+  readonly #hash = new TraceHash();
+  #drawn = 0;
 
   constructor(now: () => number, notesMax: number) {
     this.#now = now;
     this.#notesMax = notesMax;
   }
 
-  get draws(): number {
-    return this.#draws;
+  /** All draws, also those that were not kept one by one. */
+  get drawn(): number {
+    return this.#drawn;
   }
 
-  /** A stream observed twice under one name, such as a label forked twice, gets a tape for each: `ids`, `ids#2`. */
+  /** A hash over all draws: of which stream, when, what. */
+  get drawHash(): string {
+    return this.#hash.digest();
+  }
+
+  /** How often each stream was drawn from. */
+  counts(): ReadonlyMap<string, number> {
+    return new Map([...this.#tapes.values()].map(({ stream, count }) => [stream, count]));
+  }
+
+  /** A stream observed twice under one name, such as a label forked twice, is two streams here: `ids`, `ids#2`. */
   observer(name: string): DrawObserver {
-    let unique = name;
-    for (let n = 2; this.tapes.has(unique); n++) unique = `${name}#${n}`;
-    const tape = new DrawTape(unique);
-    this.tapes.set(unique, tape);
+    let stream = name;
+    for (let n = 2; this.#tapes.has(stream); n++) stream = `${name}#${n}`;
+    const tape: Tape = { stream, id: this.#tapes.size, count: 0 };
+    this.#tapes.set(stream, tape);
     return {
       drawn: (word) => this.#note(tape, word),
       forked: (label) => this.observer(`${name}/${label}`),
@@ -63,10 +74,13 @@ export class RunRecord {
     if (this.events.length < this.#notesMax) this.events.push({ atUs, hash });
   }
 
-  #note(tape: DrawTape, word: number): void {
-    if (this.#draws < this.#notesMax) tape.notes.push({ word, order: this.#draws, atUs: this.#now() });
-    tape.hash.addWord(word);
+  #note(tape: Tape, word: number): void {
+    const atUs = this.#now();
+    if (this.#drawn < this.#notesMax) this.draws.push({ stream: tape.stream, index: tape.count, word, atUs });
+    this.#hash.addWord(tape.id);
+    this.#hash.addWord(word);
+    this.#hash.addNumber(atUs);
     tape.count++;
-    this.#draws++;
+    this.#drawn++;
   }
 }

@@ -6,14 +6,14 @@ import { Random } from '../random.js';
 import type { Instant } from '../time.js';
 import { BuggifyOracle, type BuggifyOptions } from './buggify-oracle.js';
 import { codes, type SimContext, type TraceEvent } from './context.js';
-import type { SimEnv, SimProcess } from './env.js';
+import type { SimEnv } from './env.js';
 import { ExitSignal, type Life } from './life.js';
 import type { LinkOptions } from './link-options.js';
 import { Machine, type SimNode, type SimNodeOptions } from './machine.js';
 import { Network, type SimNetwork } from './network.js';
 import { RunRecord } from './run-record.js';
 import { SimFailure } from './sim-failure.js';
-import { SimEvent, Timeline } from './timeline.js';
+import { SimEvent, TieSource, Timeline } from './timeline.js';
 import { TraceHash } from './trace-hash.js';
 import { Transcript, type TranscriptKind, type TranscriptOptions } from './transcript.js';
 
@@ -32,7 +32,7 @@ export interface SimWorldOptions {
   readonly buggify?: BuggifyOptions;
   /** Keeps every draw and every step of the trace hash, up to `recordMax` each. `checkDeterminism` asks for it. @default false */
   readonly record?: boolean;
-  /** @default 2000000 */
+  /** @default 1000000 */
   readonly recordMax?: number;
 }
 
@@ -72,6 +72,8 @@ export class SimWorld {
   readonly #root: Random;
   readonly #randoms = new Map<string, Random>();
   readonly #timeline: Timeline;
+  /** For what the owner of the world asks for. */
+  readonly #ties = new TieSource(0);
   readonly #hash = new TraceHash();
   readonly #context: SimContext;
   readonly #machines = new Map<string, Machine>();
@@ -86,7 +88,7 @@ export class SimWorld {
     this.seed = String(options.seed);
     this.#root = Random.fromSeed(options.seed);
     this.#timeline = new Timeline(Number(hash64(`tie ${options.tieSeed ?? this.seed}`) & 0xffff_ffffn) | 0);
-    this.record = options.record === true ? new RunRecord(() => this.#timeline.now, options.recordMax ?? 2_000_000) : undefined;
+    this.record = options.record === true ? new RunRecord(() => this.#timeline.now, options.recordMax ?? 1_000_000) : undefined;
     this.transcript = new Transcript(options.transcript ?? { kinds: [] });
     this.#wallClockStartMs = options.wallClockStartMs ?? 1_700_000_000_000;
     if (!Number.isSafeInteger(this.#wallClockStartMs)) throw new OptionsError('wallClockStartMs', 'is a whole number of milliseconds');
@@ -116,10 +118,10 @@ export class SimWorld {
     return [...this.#machines.values()];
   }
 
-  /** Throws `invalid_argument` for a name that no node has. */
-  node(id: string): SimNode {
+  /** Throws `invalid_argument` for a name that no node has. What its process is, the caller must know. */
+  node<P extends object = object>(id: string): SimNode<P> {
     const machine = this.#machines.get(id);
-    if (machine !== undefined) return machine;
+    if (machine !== undefined) return machine as SimNode<object> as SimNode<P>;
     throw new EngramError('invalid_argument', `no node is called ${id}; there are ${[...this.#machines.keys()].join(', ') || 'none'}`);
   }
 
@@ -146,21 +148,21 @@ export class SimWorld {
    * Adds a machine. `boot` runs at once, or at `startAtMs`, and again after every restart; it starts one life of the
    * process with what `env` offers and nothing else. Names are unique; identities, which `boot` chooses, need not be.
    */
-  addNode<P extends SimProcess>(id: string, boot: (env: SimEnv) => P, options: SimNodeOptions = {}): SimNode<P> {
+  addNode<P extends object>(id: string, boot: (env: SimEnv) => P, options: SimNodeOptions = {}): SimNode<P> {
     if (!/^[\w.:-]{1,64}$/.test(id)) throw new EngramError('invalid_argument', `a node is called by 1 to 64 letters, digits or any of _ . : -, not ${JSON.stringify(id)}`);
     if (this.#machines.has(id)) throw new EngramError('invalid_argument', `a node called ${id} is there already`);
     const machine = new Machine(id, this.#machines.size, boot, options, this.#wallClockStartMs, this.#context, this.#network);
     this.#machines.set(id, machine as unknown as Machine);
     const startAt = Math.round((options.startAtMs ?? 0) * 1_000);
     if (startAt <= this.#timeline.now) machine.boot();
-    else this.#timeline.schedule(new Call(this.#context, () => machine.alive || machine.boot()), startAt);
+    else this.#timeline.schedule(new Call(this.#context, () => machine.alive || machine.boot()), startAt, machine.ties);
     return machine;
   }
 
   /** Calls it at that moment of the world, or at once when it has passed: for workloads and nemeses. */
   at(atMs: number, run: () => void): void {
     const at = Math.max(Math.round(atMs * 1_000), this.#timeline.now);
-    this.#timeline.schedule(new Call(this.#context, run), at);
+    this.#timeline.schedule(new Call(this.#context, run), at, this.#ties);
   }
 
   /** Runs after every single event; throw to fail the run. Keep it cheap. */

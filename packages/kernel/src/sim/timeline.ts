@@ -4,7 +4,7 @@ import { assert } from '../assert.js';
 export abstract class SimEvent {
   /** Microseconds of virtual time. */
   at = 0;
-  /** Decides among events of one instant; a function of the seed and of `seq`. */
+  /** Decides among events of one instant. */
   tie = 0;
   /** Counts what was ever scheduled; the last word where two ties are equal. */
   seq = 0;
@@ -15,6 +15,19 @@ export abstract class SimEvent {
   /** The node it was waiting for is gone. */
   discarded(): void {
     // Most events leave nothing behind to account for.
+  }
+}
+
+/**
+ * Whoever schedules events: a node, a link, the world. Ties are a function of the seed, of the source and of how many
+ * events that source has scheduled, so one event more here never reorders simultaneous events elsewhere.
+ */
+export class TieSource {
+  readonly key: number;
+  count = 0;
+
+  constructor(key: number) {
+    this.key = key | 0;
   }
 }
 
@@ -40,12 +53,12 @@ export class Timeline {
     return this.#heap.length - this.#cancelled;
   }
 
-  schedule(event: SimEvent, at: number): void {
+  schedule(event: SimEvent, at: number, source: TieSource): void {
     assert(at >= this.now, `nothing can be scheduled in the past: ${at} < ${this.now}`);
     assert(this.#heap.length < pendingMax, `more than ${pendingMax} events are pending`);
     event.at = at;
     event.seq = this.#seq++;
-    event.tie = scattered(event.seq, this.#tieKey);
+    event.tie = scattered(source.count++, scattered(source.key, this.#tieKey));
     this.#push(event);
   }
 
@@ -135,9 +148,9 @@ function before(a: SimEvent, b: SimEvent): boolean {
   return a.seq < b.seq;
 }
 
-/** The finalizer of MurmurHash3 over a counter: a different permutation for every key, without a state to draw from. */
-function scattered(seq: number, key: number): number {
-  let h = (Math.imul(seq, 0x9e3779b1) ^ key) | 0;
+/** The finalizer of MurmurHash3 over a counter: another order for every key, without a stream to draw from. */
+export function scattered(count: number, key: number): number {
+  let h = (Math.imul(count, 0x9e3779b1) ^ key) | 0;
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
   // 31 bits, so that it is a small integer and never below the -1 of `scheduleFirst`.
