@@ -1,10 +1,10 @@
 /**
  * Runs a command of this workspace on other versions of Node, which the npm package `node` brings:
- * `npm run test:matrix` runs the unit tests and the build on Node 22 and 24; `npm run test:matrix -- 22 npm test` anything else.
+ * `npm run test:matrix` runs `npm test` on Node 22 and 24, `npm run test:matrix -- 22 npm test -- unit build` something else.
  * Each version works on its own copy of the tree, because native parts are chosen at installation.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { root } from './ensure-installed.mjs';
@@ -17,7 +17,10 @@ let failures = 0;
 for (const version of versions) {
   const scratch = mkdtempSync(join(tmpdir(), `engram-node${version}-`));
   try {
-    execFileSync('npm', ['install', '--prefix', join(scratch, 'node'), '--no-audit', '--no-fund', '--loglevel=error', '--allow-scripts=node', `node@${version}`], { stdio: 'inherit' });
+    mkdirSync(join(scratch, 'node'));
+    // npm runs no installation script unless it is allowed to; that of `node` fetches the binary of this platform.
+    writeFileSync(join(scratch, 'node/package.json'), JSON.stringify({ private: true, allowScripts: { node: true } }));
+    execFileSync('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error', `node@${version}`], { cwd: join(scratch, 'node'), stdio: 'inherit' });
     const bin = join(scratch, 'node/node_modules/node/bin');
     execFileSync('git', ['clone', '--quiet', root, join(scratch, 'clone')], { stdio: 'inherit' });
     const env = { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` };
