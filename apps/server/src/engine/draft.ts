@@ -23,17 +23,10 @@ const DEFAULT_CONFIDENCE = 0.7;
 
 /** @throws EngramError `invalid_argument` naming the field that breaks its rule. */
 export function completeDraft(draft: MemoryDraft, id: MemoryId, nowMs: number): Memory {
-  const memory: Memory = {
-    id,
-    space: draft.space,
-    content: draft.content,
-    tags: draft.tags,
-    confidence: draft.confidence ?? DEFAULT_CONFIDENCE,
-    whenMs: draft.whenMs ?? nowMs,
-    storedAtMs: nowMs,
-    ...(draft.embedding === undefined ? {} : { embedding: draft.embedding }),
-    ...(draft.metadata === undefined ? {} : { metadata: draft.metadata }),
-  };
+  const { space, content, tags, confidence = DEFAULT_CONFIDENCE, whenMs = nowMs, embedding, metadata } = draft;
+  const memory: { -readonly [Field in keyof Memory]: Memory[Field] } = { id, space, content, tags, confidence, whenMs, storedAtMs: nowMs };
+  if (embedding !== undefined) memory.embedding = embedding;
+  if (metadata !== undefined) memory.metadata = metadata;
   checkMemory(memory);
   return memory;
 }

@@ -192,7 +192,7 @@ export class Engine {
     const durability = reachLocal(options.ack);
     for (;;) {
       this.#checkOpen();
-      const pending = this.#claims.heldOn(idClaim(space, id));
+      const pending = this.#claims.heldOn(idClaim(id));
       if (pending) {
         await pending;
         continue;
@@ -201,7 +201,7 @@ export class Engine {
       const found = this.#store.lookup(space, id);
       if (found.kind === 'forgotten') return { durability };
       if (found.kind === 'absent') throw memoryNotFound(space, id);
-      const write = writeOf(space, { kind: 'forget', space, id, atMs: this.#wallClockMs() }, [idClaim(space, id)]);
+      const write = writeOf(space, { kind: 'forget', space, id, atMs: this.#wallClockMs() }, [idClaim(id)]);
       await this.#commit([write], this.#claims.hold(write.claims));
       return { durability };
     }
@@ -344,7 +344,7 @@ export class Engine {
       idempotency = { key, fingerprint, expiresAtMs: nowMs + IDEMPOTENCY_MS };
     }
     if (draft.id !== undefined) {
-      const pending = this.#claims.heldOn(idClaim(draft.space, draft.id));
+      const pending = this.#claims.heldOn(idClaim(draft.id));
       if (pending) return { kind: 'wait', until: pending };
       const found = this.#store.lookup(draft.space, draft.id);
       if (found.kind === 'forgotten') throw idForgotten(draft.space, draft.id);
@@ -353,7 +353,7 @@ export class Engine {
         throw idConflict(draft.space, draft.id);
       }
     }
-    claims.push(idClaim(memory.space, memory.id));
+    claims.push(idClaim(memory.id));
     if (memory.embedding && this.#store.space(memory.space)?.dimension === undefined) {
       // The first vector fixes the dimension, so a second one waits until it is known which that is.
       const pending = this.#claims.heldOn(vectorClaim(memory.space));

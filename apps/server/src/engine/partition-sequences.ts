@@ -43,7 +43,8 @@ export class PartitionSequences {
       const sequence = this.#of(entry.partition);
       sequence.inFlight += 1;
       sequence.issued += 1;
-      return { ...entry, seq: sequence.issued };
+      const { partition, epoch, hlc, origin, payload } = entry;
+      return { partition, epoch, seq: sequence.issued, hlc, origin, payload };
     });
   }
 

@@ -10,7 +10,7 @@ import { cueOf, draftOf, durabilityMessage, memoryIdOf, memoryMessage, recallMes
 export type GrpcEngine = Pick<Engine, 'nodeId' | 'store' | 'storeBatch' | 'get' | 'list' | 'forget' | 'recall' | 'recallTimeoutMs'>;
 
 /** The part of the metrics that gRPC needs. */
-export type GrpcMetrics = Pick<ServerMetrics, 'succeeded' | 'failed' | 'batchItem'>;
+export type GrpcMetrics = Pick<ServerMetrics, 'succeeded' | 'failed' | 'batchItems'>;
 
 export interface MemoryServiceOptions {
   readonly engine: GrpcEngine;
@@ -99,7 +99,7 @@ async function storeBatch(engine: GrpcEngine, metrics: GrpcMetrics | undefined, 
     writeOptionsOf(batch),
   );
   for (const [place, { index }] of converted.entries()) results[index] = stored[place]!;
-  for (const { outcome } of results) metrics?.batchItem(outcome === 'already-stored' ? 'already_stored' : outcome);
+  metrics?.batchItems(results);
   metrics?.succeeded('store_batch', (performance.now() - startedAt) / 1_000);
   return { sequence, results: results.map(resultMessage) };
 }

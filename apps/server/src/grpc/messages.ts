@@ -21,16 +21,13 @@ import { checkIdempotencyKey, type AckLevel, type BatchResult, type Durability, 
 /** @throws EngramError `invalid_argument` for a space or memory id that breaks its rule and a time that is none. */
 export function draftOf(message: DraftMessage): MemoryDraft {
   const { id, content, memorySpace, tags, confidence, embedding, when, metadata } = message;
-  return {
-    space: spaceOf(memorySpace),
-    content,
-    tags,
-    ...(id === undefined ? {} : { id: parseMemoryId(id) }),
-    ...(confidence === undefined ? {} : { confidence }),
-    ...(embedding.length === 0 ? {} : { embedding: Float32Array.from(embedding) }),
-    ...(when === undefined ? {} : { whenMs: msFromTimestamp(when, 'when') }),
-    ...(metadata === undefined ? {} : { metadata }),
-  };
+  const draft: { -readonly [Field in keyof MemoryDraft]: MemoryDraft[Field] } = { space: spaceOf(memorySpace), content, tags };
+  if (id !== undefined) draft.id = parseMemoryId(id);
+  if (confidence !== undefined) draft.confidence = confidence;
+  if (embedding.length > 0) draft.embedding = Float32Array.from(embedding);
+  if (when !== undefined) draft.whenMs = msFromTimestamp(when, 'when');
+  if (metadata !== undefined) draft.metadata = metadata;
+  return draft;
 }
 
 /** An empty space means `default`: proto3 cannot tell an empty text from an absent one. */

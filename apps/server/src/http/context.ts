@@ -5,6 +5,7 @@ import type { Engine } from '../engine/index.js';
 import type { Operation, ServerMetrics } from '../metrics/index.js';
 import type { Admission } from './admission.js';
 import type { HttpLimits } from './limits.js';
+import type { RequestValidators } from './validation.js';
 
 /** The server as routes see it: schemas give the types of what arrives. */
 export type HttpServer = FastifyInstance<RawServerDefault, RawRequestDefaultExpression, RawReplyDefaultExpression, FastifyBaseLogger, TypeBoxTypeProvider>;
@@ -22,6 +23,7 @@ export interface RouteContext {
   readonly log: FastifyBaseLogger;
   readonly limits: Required<HttpLimits>;
   readonly admission: Admission;
+  readonly validators: RequestValidators;
   readonly onShutdownRequested: () => void;
 }
 

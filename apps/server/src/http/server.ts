@@ -45,6 +45,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const limits = resolveHttpLimits(options.limits);
   const admission = new Admission(limits.storesInFlightMax, limits.storeBytesInFlightMax);
   const nextRequestId = requestIds();
+  const validators = requestValidators(sharedSchemas);
 
   const server: HttpServer = fastify<RawServerDefault>({
     loggerInstance: log,
@@ -66,10 +67,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     routerOptions: { maxParamLength: HEADER_BYTES_MAX },
     schemaController: {
       compilersFactory: {
-        buildValidator: ((shared: Readonly<Record<string, object>>) => {
-          const validators = requestValidators(Object.values(shared));
-          return ({ schema, httpPart }: { schema: object; httpPart?: string }) => validators.compile(schema, httpPart);
-        }) as never,
+        // The framework offers its own collection of schemas for every scope; ours are the same in all of them.
+        buildValidator: (() => ({ schema, httpPart }: { schema: object; httpPart?: string }) => validators.compile(schema, httpPart)) as never,
       },
     },
     schemaErrorFormatter: (errors, part) => validationError(errors, part),
@@ -103,7 +102,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   answerUnknownRoutes(server);
   readBodies(server);
   publishOpenApi(server, engine.version);
-  const context: RouteContext = { engine, metrics, log, limits, admission, onShutdownRequested };
+  const context: RouteContext = { engine, metrics, log, limits, admission, validators, onShutdownRequested };
   // In a plugin of its own, so that the routes are added once the document above is listening for them.
   server.register(async (scope: HttpServer) => {
     for (const routes of [memoryRoutes, batchRoutes, recallRoutes, spaceRoutes, systemRoutes]) routes(scope, context);

@@ -24,9 +24,15 @@ export function parseWhen(field: string, text: string): number {
   return ms;
 }
 
-/** The same instant as RFC 3339 text in UTC with milliseconds. */
+let formattedMs = NaN;
+let formattedText = '';
+
+/** The same instant as RFC 3339 text in UTC with milliseconds. Asked for one instant over and over while a batch is answered. */
 export function formatWhen(ms: number): string {
-  return new Date(ms).toISOString();
+  if (ms === formattedMs) return formattedText;
+  formattedText = new Date(ms).toISOString();
+  formattedMs = ms;
+  return formattedText;
 }
 
 /** Milliseconds since 1970 at which the day begins in UTC; NaN when the month has no such day. */

@@ -18,8 +18,17 @@ interface SpaceSources {
 
 /** Header, then query, then body, then `default`. The first that is given decides, and must be a space id. */
 export function spaceOf({ header, query, body }: SpaceSources): SpaceId {
-  const text = (Array.isArray(header) ? header.join(', ') : header) ?? query ?? body;
-  return text === undefined ? ('default' as SpaceId) : parseSpaceId(text);
+  return spaceOfRequest({ header, query }) ?? spaceOfBody(body);
+}
+
+/** The space that a request names outside its body, for all that is in the body. */
+export function spaceOfRequest({ header, query }: Omit<SpaceSources, 'body'>): SpaceId | undefined {
+  const text = (Array.isArray(header) ? header.join(', ') : header) ?? query;
+  return text === undefined ? undefined : parseSpaceId(text);
+}
+
+export function spaceOfBody(body: string | undefined): SpaceId {
+  return body === undefined ? ('default' as SpaceId) : parseSpaceId(body);
 }
 
 /** @throws EngramError `invalid_argument` unless the key is 1 to 255 printable ASCII characters. */
@@ -31,16 +40,13 @@ export function writeOptionsOf(ack: AckLevel | undefined, key: string | string[]
 
 export function draftOf(body: Wire<'MemoryDraft'>, space: SpaceId): MemoryDraft {
   const { id, content, tags = [], confidence, embedding, when, metadata } = body;
-  return {
-    space,
-    content,
-    tags,
-    ...(id === undefined ? {} : { id: parseMemoryId(id) }),
-    ...(confidence === undefined ? {} : { confidence }),
-    ...(embedding === undefined ? {} : { embedding: Float32Array.from(embedding) }),
-    ...(when === undefined ? {} : { whenMs: parseWhen('when', when) }),
-    ...(metadata === undefined ? {} : { metadata }),
-  };
+  const draft: { -readonly [Field in keyof MemoryDraft]: MemoryDraft[Field] } = { space, content, tags };
+  if (id !== undefined) draft.id = parseMemoryId(id);
+  if (confidence !== undefined) draft.confidence = confidence;
+  if (embedding !== undefined) draft.embedding = Float32Array.from(embedding);
+  if (when !== undefined) draft.whenMs = parseWhen('when', when);
+  if (metadata !== undefined) draft.metadata = metadata;
+  return draft;
 }
 
 export function memoryFields(memory: Memory, include: 'embedding' | undefined): Wire<'Memory'> {

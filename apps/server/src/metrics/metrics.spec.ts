@@ -60,7 +60,7 @@ test('an operation is counted and timed, a refused one is counted twice: as an o
   const metrics = new ServerMetrics('1.2.3');
   metrics.succeeded('store', 0.0042);
   metrics.failed('store', 'id_conflict');
-  metrics.batchItem('refused');
+  metrics.batchItems([{ outcome: 'refused' }]);
   metrics.walFsync(0.0003);
   const text = await metrics.render();
   expect(lines(text, 'engram_operations_total')).toContain('engram_operations_total{operation="store"} 2');

@@ -1,9 +1,12 @@
 import type { ErrorCode } from '@engram/kernel';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { EngineStatus } from '../engine/index.js';
+import type { BatchResult, EngineStatus } from '../engine/index.js';
 import { metricDefinitions, operations, walStates, type BatchOutcome, type MetricDefinition, type MetricName, type Operation } from './definitions.js';
 
 type NamesOf<Type extends MetricDefinition['type']> = { [Name in MetricName]: (typeof metricDefinitions)[Name]['type'] extends Type ? Name : never }[MetricName];
+
+/** As the engine names what became of an item. */
+type BatchResultOutcome = BatchResult['outcome'];
 
 interface OperationSeries {
   readonly total: Counter.Internal;
@@ -62,8 +65,17 @@ export class ServerMetrics {
     this.#counters.engram_operation_errors_total.inc({ operation, error_type: errorType });
   }
 
-  batchItem(outcome: BatchOutcome): void {
-    this.#counters.engram_batch_items_total.inc({ outcome });
+  /** Counts the items of a batch by outcome, together: resolving a label takes longer than checking an item. */
+  batchItems(results: readonly { readonly outcome: BatchResultOutcome }[]): void {
+    let stored = 0;
+    let alreadyStored = 0;
+    for (const { outcome } of results) {
+      if (outcome === 'stored') stored += 1;
+      else if (outcome === 'already-stored') alreadyStored += 1;
+    }
+    this.#countItems('stored', stored);
+    this.#countItems('already_stored', alreadyStored);
+    this.#countItems('refused', results.length - stored - alreadyStored);
   }
 
   /** For the log's `onFsync`. */
@@ -79,6 +91,10 @@ export class ServerMetrics {
   async render(): Promise<string> {
     this.#read();
     return this.#registry.metrics();
+  }
+
+  #countItems(outcome: BatchOutcome, items: number): void {
+    if (items > 0) this.#counters.engram_batch_items_total.inc({ outcome }, items);
   }
 
   #read(): void {

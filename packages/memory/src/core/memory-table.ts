@@ -72,11 +72,13 @@ export class MemoryTable {
 
   /** Throws `embedding_dimension_mismatch` or `capacity_exhausted`; the table is unchanged then. */
   add(memory: Memory): void {
-    assert(!this.has(memory.id), 'a memory is added to an index once', { id: memory.id });
     if (memory.embedding !== undefined) this.vectors.checkDimension(memory.embedding);
     const ordinal = this.#takeOrdinal();
-    this.#ids[ordinal] = memory.id;
+    const { size } = this;
     this.#ordinals.set(memory.id, ordinal);
+    // Asked this way round, because looking an id up among hundreds of thousands costs as much as indexing some words.
+    assert(this.size > size, 'a memory is added to an index once', { id: memory.id });
+    this.#ids[ordinal] = memory.id;
     this.#whenMs[ordinal] = memory.whenMs;
     this.#confidence[ordinal] = memory.confidence;
     this.#index(ordinal, memory);

@@ -308,15 +308,19 @@ class LmdbMemoryStore implements MemoryStore {
     this.#lsn = overlay.lsn = lsn;
     if (hlc > this.#hlc) this.#hlc = hlc;
     overlay.hlc = this.#hlc;
-    this.#partitions.set(partition, { epoch, seq });
-    overlay.partitions.set(partition, { epoch, seq });
+    const position = { epoch, seq };
+    this.#partitions.set(partition, position);
+    overlay.partitions.set(partition, position);
     overlay.operations++;
   }
 
   #admitMemory({ space, id, embedding }: Memory): void {
     const state = this.#spaces.get(space);
+    const roomLeft = this.#memories < this.#options.maxMemories;
+    // What a known space has room for is admitted whether or not it is held, so most stores need not look.
+    if (roomLeft && state !== undefined && embedding === undefined) return;
     if (state?.has(id) === true) return;
-    if (this.#memories >= this.#options.maxMemories) throw exhausted('memories', this.#options.maxMemories);
+    if (!roomLeft) throw exhausted('memories', this.#options.maxMemories);
     this.#admitSpace(space);
     if (embedding !== undefined && state?.dimension !== undefined && state.dimension !== embedding.length) {
       throw new EngramError('embedding_dimension_mismatch', `embedding has ${embedding.length} dimensions; space ${space} holds embeddings of ${state.dimension}`, {

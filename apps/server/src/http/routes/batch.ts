@@ -1,4 +1,4 @@
-import { EngramError } from '@engram/kernel';
+import { EngramError, type SpaceId } from '@engram/kernel';
 import { Readable } from 'node:stream';
 import { Type, type Static } from 'typebox';
 import type { ValidateFunction } from 'ajv';
@@ -9,8 +9,8 @@ import { knownError } from '../errors.js';
 import { parseJson } from '../json-body.js';
 import { readLines, type Line } from '../lines.js';
 import * as schemas from '../schemas.js';
-import { requestValidators, validationError } from '../validation.js';
-import { batchFields, draftOf, spaceOf, writeOptionsOf } from '../wire.js';
+import { validationError } from '../validation.js';
+import { batchFields, draftOf, spaceOfBody, spaceOfRequest, writeOptionsOf } from '../wire.js';
 import { admitted } from './memory.js';
 
 const { ref } = schemas;
@@ -19,14 +19,9 @@ const NDJSON = 'application/x-ndjson';
 /** An item that may be offered to the engine, or why it may not. */
 type Checked = { readonly draft: MemoryDraft } | { readonly error: EngramError };
 
-interface SpaceDefaults {
-  readonly header: string | string[] | undefined;
-  readonly query: string | undefined;
-}
-
 export function batchRoutes(server: HttpServer, context: RouteContext): void {
-  const { engine, metrics, limits } = context;
-  const isDraft = requestValidators(schemas.sharedSchemas).compile(ref(schemas.MemoryDraft), 'body');
+  const { engine, metrics, limits, validators } = context;
+  const isDraft = validators.compile(ref(schemas.MemoryDraft), 'body');
 
   /** Stores what can be stored together; the results are in the order of the items. */
   async function storeGroup(items: readonly Checked[], options: { ack?: AckLevel; idempotencyKey?: string }): Promise<readonly BatchResult[]> {
@@ -34,24 +29,26 @@ export function batchRoutes(server: HttpServer, context: RouteContext): void {
     const stored = drafts.length === 0 ? [] : await engine.storeBatch(drafts, options);
     let next = 0;
     const results = items.map((item): BatchResult => ('draft' in item ? stored[next++]! : { outcome: 'refused', error: item.error }));
-    for (const { outcome } of results) metrics.batchItem(outcome === 'already-stored' ? 'already_stored' : outcome);
+    metrics.batchItems(results);
     return results;
   }
 
   /** One line of results per line of drafts, in order. Reading waits for storing, and storing for the client to read. */
-  async function* storeLines(lines: AsyncIterable<readonly Line[]>, spaces: SpaceDefaults, ack: AckLevel | undefined, requestId: string): AsyncGenerator<string> {
+  async function* storeLines(
+    lines: AsyncIterable<readonly Line[]>, space: SpaceId | undefined, ack: AckLevel | undefined, requestId: string, lineText: (fields: object) => string,
+  ): AsyncGenerator<string> {
     const started = performance.now();
     let answering = false;
     try {
       for await (const group of lines) {
-        const items = group.map(({ bytes }) => checkLine(bytes, isDraft, spaces, limits.lineBytesMax));
+        const items = group.map(({ bytes }) => checkLine(bytes, isDraft, space, limits.lineBytesMax));
         const results = await storeGroup(items, ack === undefined ? {} : { ack }).catch((error: unknown): readonly BatchResult[] => {
           // Before the first result the whole request can still be refused; after it, only the lines can.
           if (!answering) throw error;
           return items.map(() => ({ outcome: 'refused', error: refusal(error) }));
         });
         answering = true;
-        yield results.map((result, i) => `${JSON.stringify({ line: group[i]!.number, ...batchFields(result, requestId) })}\n`).join('');
+        yield results.map((result, i) => `${lineText(Object.assign(batchFields(result, requestId), { line: group[i]!.number }))}\n`).join('');
       }
       metrics.succeeded('store_batch', (performance.now() - started) / 1_000);
     } catch (error) {
@@ -92,26 +89,25 @@ export function batchRoutes(server: HttpServer, context: RouteContext): void {
           },
         },
         // Items are checked one by one below, so that a bad one is refused by itself and not with all the others.
-        validatorCompiler: ({ schema, httpPart }) => (httpPart === 'body' ? () => true : requestValidators([]).compile(schema as object, httpPart)),
+        validatorCompiler: ({ schema, httpPart }) => (httpPart === 'body' ? () => true : validators.compile(schema as object, httpPart)),
       },
       async (request, reply) => {
         const started = performance.now();
         const { headers, query, body } = request;
-        const spaces = { header: headers['x-memory-space'], query: query.space };
-        // Refuses a bad default once instead of once per item.
-        spaceOf(spaces);
+        const space = spaceOfRequest({ header: headers['x-memory-space'], query: query.space });
         const options = writeOptionsOf(query.ack, headers['idempotency-key']);
 
         if (body instanceof Readable) {
           refuseKey(options.idempotencyKey);
+          const lineText = reply.getSerializationFunction('200', NDJSON) ?? JSON.stringify;
           const lines = readLines(body, limits.lineBytesMax, limits.linesPerGroupMax);
-          const answer = Readable.from(storeLines(lines, spaces, query.ack, request.id), { objectMode: false, highWaterMark: 65_536 });
+          const answer = Readable.from(storeLines(lines, space, query.ack, request.id, lineText), { objectMode: false, highWaterMark: 65_536 });
           return (reply as FastifyReply).type(NDJSON).send(answer) as never;
         }
         const items = itemsOf(body, limits.batchItemsMax);
-        const results = await storeGroup(items.map((item) => checkItem(item, isDraft, spaces)), options);
+        const results = await storeGroup(items.map((item) => checkItem(item, isDraft, space)), options);
         metrics.succeeded('store_batch', (performance.now() - started) / 1_000);
-        return results.map((result, index) => ({ index, ...batchFields(result, request.id) }));
+        return results.map((result, index) => Object.assign(batchFields(result, request.id), { index }));
       },
     );
   });
@@ -131,24 +127,24 @@ function itemsOf(body: unknown, itemsMax: number): readonly unknown[] {
   return body;
 }
 
-function checkLine(bytes: Buffer | undefined, isDraft: ValidateFunction, spaces: SpaceDefaults, lineBytesMax: number): Checked {
+function checkLine(bytes: Buffer | undefined, isDraft: ValidateFunction, space: SpaceId | undefined, lineBytesMax: number): Checked {
   if (bytes === undefined) {
     return {
       error: new EngramError('payload_too_large', `the line is longer than ${lineBytesMax} bytes`, { hint: 'Store the parts of a long text as separate memories that share a tag.' }),
     };
   }
   try {
-    return checkItem(parseJson(bytes), isDraft, spaces);
+    return checkItem(parseJson(bytes), isDraft, space);
   } catch (error) {
     return { error: refusal(error) };
   }
 }
 
-function checkItem(item: unknown, isDraft: ValidateFunction, spaces: SpaceDefaults): Checked {
+function checkItem(item: unknown, isDraft: ValidateFunction, space: SpaceId | undefined): Checked {
   try {
     if (!isDraft(item)) throw validationError(isDraft.errors, 'body');
     const body = item as Static<typeof schemas.MemoryDraft>;
-    return { draft: draftOf(body, spaceOf({ ...spaces, body: body.memory_space })) };
+    return { draft: draftOf(body, space ?? spaceOfBody(body.memory_space)) };
   } catch (error) {
     return { error: refusal(error) };
   }
