@@ -279,6 +279,18 @@ describe('connections that break', () => {
     expect(pa.log).toEqual(['refused']);
   });
 
+  test('word of a closed stream does not reach a process that was killed meanwhile', () => {
+    const { world, a, pa, connect } = pair();
+    const stream = connect();
+    world.runFor(100);
+    stream.reset();
+    a.kill();
+    world.runFor(100);
+    a.restart();
+    world.runFor(100);
+    expect([pa.log, of(a).log]).toEqual([['open'], []]);
+  });
+
   test('nothing is told to the streams of a killed process', () => {
     const { world, a, pa, pb, connect } = pair({ delay: 10 });
     connect().write(utf8Encode('ping'));

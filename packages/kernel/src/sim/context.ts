@@ -19,6 +19,8 @@ export interface SimContext {
   /** The life whose code is on the stack. */
   running: Life | undefined;
   random(name: string): Random;
+  /** The stream of that name from its start, kept by whoever asks: links are too many to be looked up by name. */
+  freshRandom(name: string): Random;
   /** False when nobody reads the transcript line; then the text need not be built. */
   wants(kind: TranscriptKind, node: string): boolean;
   note(node: string, what: string): void;

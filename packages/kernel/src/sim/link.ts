@@ -1,4 +1,5 @@
 import type { Random } from '../random.js';
+import type { SimContext } from './context.js';
 import type { DelayOptions, ResolvedLinkOptions } from './link-options.js';
 import { TieSource } from './timeline.js';
 
@@ -35,13 +36,6 @@ export interface Fate {
   corrupted: boolean;
 }
 
-/** The streams of one direction: what every datagram draws, what only the rare ones draw, what connections draw. */
-export interface LinkRandoms {
-  readonly usual: Random;
-  readonly rare: Random;
-  readonly streams: Random;
-}
-
 /**
  * One direction between two nodes. Every datagram draws the same five words whatever the options are, so a chance can be
  * changed without shifting the fate of later datagrams; what only a rare one needs comes from a stream of its own.
@@ -51,23 +45,27 @@ export class Link {
   /** Options are looked up again when the network has a newer version. */
   version: number;
   readonly ties: TieSource;
-  readonly #randoms: (kind: keyof LinkRandoms) => Random;
+  readonly #from: string;
+  readonly #to: string;
+  readonly #context: Pick<SimContext, 'freshRandom'>;
   #usual: Random | undefined;
   #rare: Random | undefined;
   #streams: Random | undefined;
   #lastArrival = 0;
   #drainedAt = 0;
 
-  constructor(options: ResolvedLinkOptions, version: number, tieKey: number, randoms: (kind: keyof LinkRandoms) => Random) {
+  constructor(from: string, to: string, options: ResolvedLinkOptions, version: number, tieKey: number, context: Pick<SimContext, 'freshRandom'>) {
+    this.#from = from;
+    this.#to = to;
     this.options = options;
     this.version = version;
     this.ties = new TieSource(tieKey);
-    this.#randoms = randoms;
+    this.#context = context;
   }
 
   /** Decides about one datagram sent at `now`, writing into `fate` to spare an allocation for each. */
   judge(bytes: number, now: number, fate: Fate): void {
-    const random = (this.#usual ??= this.#randoms('usual'));
+    const random = (this.#usual ??= this.#fresh(''));
     const options = this.options;
     const lost = occurs(options.loss, random.uint32());
     const doubled = occurs(options.duplicate, random.uint32());
@@ -132,11 +130,15 @@ export class Link {
   }
 
   #rareRandom(): Random {
-    return (this.#rare ??= this.#randoms('rare'));
+    return (this.#rare ??= this.#fresh('/rare'));
   }
 
   #streamRandom(): Random {
-    return (this.#streams ??= this.#randoms('streams'));
+    return (this.#streams ??= this.#fresh('/streams'));
+  }
+
+  #fresh(kind: string): Random {
+    return this.#context.freshRandom(`link/${this.#from}>${this.#to}${kind}`);
   }
 }
 

@@ -294,6 +294,19 @@ describe('pauses', () => {
     expect(world.network.totals().inFlight).toBe(0);
   });
 
+  test('a late timer can still be cancelled by one that runs before it', () => {
+    const world = new SimWorld({ seed: 1 });
+    const b = addProbe(world, 'b');
+    const { env } = of(b);
+    const ran: string[] = [];
+    const cancel = env.clock.schedule(instant(20_000), () => ran.push('cancelled'));
+    env.clock.schedule(instant(10_000), () => cancel());
+    env.clock.schedule(instant(30_000), () => ran.push('kept'));
+    b.pause(50);
+    world.run({ untilMs: 100 });
+    expect(ran).toEqual(['kept']);
+  });
+
   test('a node that is paused again while catching up goes on later', () => {
     const world = new SimWorld({ seed: 1 });
     const b = addProbe(world, 'b');
@@ -399,6 +412,21 @@ describe('storage', () => {
       'old fresh,overwritten,synced',
       'old overwritten,synced',
     ]);
+  });
+
+  test('of several writes that were not synced a loss of power keeps the last or none', () => {
+    const outcomes = new Set<string | undefined>();
+    for (let seed = 0; seed < 32; seed++) {
+      const a = addProbe(new SimWorld({ seed }), 'a');
+      for (const value of ['synced', 'middle', 'last']) {
+        of(a).env.storage.set('k', bytes(value));
+        if (value === 'synced') of(a).env.storage.sync();
+      }
+      a.kill('power');
+      a.restart();
+      outcomes.add(text(of(a).env.storage.get('k')));
+    }
+    expect(outcomes).toEqual(new Set(['synced', 'last']));
   });
 
   test('a deletion that was not synced may be undone by a loss of power', () => {

@@ -275,7 +275,6 @@ export class Machine<P extends object = object> implements SimNode<P> {
   #forgetBacklog(): void {
     const waiting = this.#waiting;
     this.#state = 'running';
-    this.#pausedUntil = 0;
     this.#lateTimers = [];
     this.#waiting = [];
     this.#waitingBytes = 0;

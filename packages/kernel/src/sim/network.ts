@@ -122,9 +122,9 @@ export class Network implements SimNetwork {
   linkBetween(from: Machine, to: Machine): Link {
     let link = from.links[to.index];
     if (link === undefined) {
-      const name = `link/${from.id}>${to.id}`;
-      const randoms = (kind: string) => this.#context.random(kind === 'usual' ? name : `${name}/${kind}`);
-      link = from.links[to.index] = new Link(this.#rules.optionsOf(from.id, to.id), this.#rules.version, scattered(from.ties.key, to.ties.key), randoms);
+      const tieKey = scattered(from.ties.key, to.ties.key);
+      link = new Link(from.id, to.id, this.#rules.optionsOf(from.id, to.id), this.#rules.version, tieKey, this.#context);
+      from.links[to.index] = link;
     } else if (link.version !== this.#rules.version) {
       link.options = this.#rules.optionsOf(from.id, to.id);
       link.version = this.#rules.version;

@@ -48,7 +48,7 @@ export class RunRecord {
     return this.#drawn;
   }
 
-  /** A hash over all draws: of which stream, when, what. */
+  /** A hash over all draws, in their order: of which stream, and what. The times are in the trace hash. */
   get drawHash(): string {
     return this.#hash.digest();
   }
@@ -79,7 +79,6 @@ export class RunRecord {
     if (this.#drawn < this.#notesMax) this.draws.push({ stream: tape.stream, index: tape.count, word, atUs });
     this.#hash.addWord(tape.id);
     this.#hash.addWord(word);
-    this.#hash.addNumber(atUs);
     tape.count++;
     this.#drawn++;
   }

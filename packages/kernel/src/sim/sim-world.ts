@@ -137,8 +137,7 @@ export class SimWorld {
   random(name: string): Random {
     let random = this.#randoms.get(name);
     if (random === undefined) {
-      random = this.#root.fork(name);
-      if (this.record !== undefined) random = random.observed(this.record.observer(name));
+      random = this.#freshRandom(name);
       this.#randoms.set(name, random);
     }
     return random;
@@ -237,6 +236,11 @@ export class SimWorld {
     for (const check of this.#checks) check(this);
   }
 
+  #freshRandom(name: string): Random {
+    const random = this.#root.fork(name);
+    return this.record === undefined ? random : random.observed(this.record.observer(name));
+  }
+
   #newContext(): SimContext {
     const { transcript } = this;
     const note = (node: string, what: string): void => transcript.note(this.#timeline.now, node, what);
@@ -245,6 +249,7 @@ export class SimWorld {
       hash: this.#hash,
       running: undefined as Life | undefined,
       random: (name) => this.random(name),
+      freshRandom: (name) => this.#freshRandom(name),
       wants: (kind: TranscriptKind, node: string) => transcript.wants(kind, node),
       note,
       withOracle: (run) => {

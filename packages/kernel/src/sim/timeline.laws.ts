@@ -86,6 +86,16 @@ describe('the timeline', () => {
     expect(drained(timeline)[0]?.name).toBe(99);
   });
 
+  test('cancelling what has happened already changes nothing', () => {
+    const timeline = new Timeline(1);
+    const [source, event] = [new TieSource(1), new Named(0)];
+    timeline.schedule(event, 1, source);
+    drained(timeline);
+    timeline.schedule(new Named(1), 2, source);
+    timeline.cancel(event);
+    expect(timeline.pending).toBe(1);
+  });
+
   test('nothing is scheduled in the past', () => {
     const timeline = new Timeline(1);
     timeline.now = 10;
