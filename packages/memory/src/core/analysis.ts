@@ -89,7 +89,7 @@ function readAscii(text: string, visit: (word: Word, isName: boolean) => void): 
     const word = words.of(text, from, Math.min(at, from + analysisLimits.wordCharactersMax));
     // Digits may go on right after the letters behind an apostrophe: they are the next word.
     at--;
-    if (word.term === '') continue;
+    if (word === undefined) continue;
     visit(word, isNameAt(text, from));
     terms++;
   }
@@ -108,7 +108,7 @@ function readUnicode(text: string, visit: (word: Word, isName: boolean) => void)
       continue;
     }
     const word = words.of(text, index, index + Math.min(written.length, analysisLimits.wordCharactersMax));
-    if (word.term === '') continue;
+    if (word === undefined) continue;
     visit(word, isNameAt(text, index));
     terms++;
   }

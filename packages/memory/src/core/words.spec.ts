@@ -16,7 +16,7 @@ const wordOf = (words: Words, written: string) => words.of(written, 0, written.l
 test('a word is reduced once, wherever it stands', () => {
   const { words, asked } = wordsInCapitals();
   const first = words.of('the tea is hot', 4, 7);
-  expect(first.term).toBe('TEA');
+  expect(first?.term).toBe('TEA');
   expect(words.of('no tea', 3, 6)).toBe(first);
   expect(asked).toEqual(['tea']);
 });
@@ -24,20 +24,31 @@ test('a word is reduced once, wherever it stands', () => {
 test('words that begin alike, and words in other scripts, are told apart', () => {
   const { words } = wordsInCapitals();
   const written = ['te', 'tea', 'teas', 'Tea', 'чай', 'чаи', '\u0174ea', 'tea'];
-  expect(written.map((word) => wordOf(words, word).term)).toEqual(written.map((word) => word.toUpperCase()));
+  expect(written.map((word) => wordOf(words, word)?.term)).toEqual(written.map((word) => word.toUpperCase()));
+});
+
+test('a word that says nothing is remembered as such', () => {
+  const asked: string[] = [];
+  const words = new Words((written) => {
+    asked.push(written);
+    return '';
+  });
+  const long = 'z'.repeat(rememberedCharactersMax + 1);
+  expect([wordOf(words, 'the'), wordOf(words, 'the'), wordOf(words, long)]).toEqual([undefined, undefined, undefined]);
+  expect(asked).toEqual(['the', long]);
 });
 
 test('a word of the longest kind is remembered, a longer one is reduced each time', () => {
   const { words, asked } = wordsInCapitals();
   const longest = 'z'.repeat(rememberedCharactersMax);
-  for (const word of [longest, longest, `${longest}z`, `${longest}z`]) expect(wordOf(words, word).term).toBe(word.toUpperCase());
+  for (const word of [longest, longest, `${longest}z`, `${longest}z`]) expect(wordOf(words, word)?.term).toBe(word.toUpperCase());
   expect(asked).toEqual([longest, `${longest}z`, `${longest}z`]);
 });
 
 test('more words than there is room for push others out, and each still has its own term', () => {
   const { words } = wordsInCapitals();
-  for (let i = 0; i < 2 * wordsRememberedMax; i++) expect(wordOf(words, `w${i}`).term).toBe(`W${i}`);
+  for (let i = 0; i < 2 * wordsRememberedMax; i++) expect(wordOf(words, `w${i}`)?.term).toBe(`W${i}`);
   expect(words.size).toBeLessThanOrEqual(wordsRememberedMax);
   expect(words.size).toBeGreaterThan(wordsRememberedMax / 2);
-  for (let i = 0; i < 2 * wordsRememberedMax; i++) expect(wordOf(words, `w${i}`).term).toBe(`W${i}`);
+  for (let i = 0; i < 2 * wordsRememberedMax; i++) expect(wordOf(words, `w${i}`)?.term).toBe(`W${i}`);
 });

@@ -1,5 +1,5 @@
 import { EngramError } from '@engram/kernel';
-import { Packr } from 'msgpackr';
+import { Packr, RESERVE_START_SPACE } from 'msgpackr';
 import type { JsonValue, Memory } from '../core/index.js';
 
 /**
@@ -24,8 +24,9 @@ export const memoryFieldsLength = 7;
 /** Plain msgpack arrays: no records, no shared structures, so every message can be read on its own. */
 const packr = new Packr({ useRecords: false });
 
-export function pack(fields: readonly unknown[]): Uint8Array {
-  return packr.pack(fields);
+/** @param bytesBefore Left free in front of the message for the caller to fill, at most 255. */
+export function pack(fields: readonly unknown[], bytesBefore = 0): Buffer {
+  return packr.pack(fields, RESERVE_START_SPACE + bytesBefore);
 }
 
 /**

@@ -95,10 +95,8 @@ export const partitionRecord = {
 };
 
 function seal(fields: readonly unknown[]): Uint8Array {
-  const body = pack(fields);
-  const bytes = Buffer.allocUnsafe(checksumBytes + body.byteLength);
-  bytes.writeUInt32LE(crc32(body), 0);
-  bytes.set(body, checksumBytes);
+  const bytes = pack(fields, checksumBytes);
+  bytes.writeUInt32LE(crc32(bytes.subarray(checksumBytes)), 0);
   return bytes;
 }
 
