@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 /** Each project's unit tests, laws and driver tests. */
 const projects = {
   kernel: 'packages/kernel',
+  swim: 'packages/swim',
   placement: 'packages/placement',
   replication: 'packages/replication',
   memory: 'packages/memory',
