@@ -143,6 +143,25 @@ describe.each(seeds)('eight nodes, seed %i', (seed) => {
   });
 });
 
+describe.each(seeds)('two nodes under one id, seed %i', (seed) => {
+  const twins = (startEveryMs: number): SimCluster => new SimCluster({ nodes: 5, seed, startEveryMs, idOf: (name) => (name === 'n4' ? 'n3' : name) });
+  const silent = (cluster: SimCluster): string[] => cluster.effects('superseded').map(({ node }) => node);
+
+  test('the one that started later goes on, the earlier falls silent, and everybody agrees', () => {
+    const cluster = twins(1_500);
+    cluster.runTo(60_000);
+    expect(silent(cluster)).toEqual(['n3']);
+    for (const i of [0, 1, 2, 4]) expect(cluster.core(i).member(nameOf(3))).toMatchObject({ state: 'alive', address: cluster.nodes[4]?.address });
+  });
+
+  test('of two that started in the same second exactly one goes on', () => {
+    const cluster = twins(10);
+    cluster.runTo(60_000);
+    expect(silent(cluster)).toHaveLength(1);
+    expect(cluster.effects('refuted', 30_000)).toEqual([]);
+  });
+});
+
 describe('a hundred nodes', () => {
   test('find each other, see a death and a partition heal', () => {
     const cluster = new SimCluster({ nodes: 100, seed: 7, swim: swimPresets.lan });

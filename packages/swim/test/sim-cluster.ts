@@ -11,6 +11,8 @@ export interface SimClusterOptions {
   readonly seeds?: number;
   /** Node i starts at i times this. @default 10 */
   readonly startEveryMs?: number;
+  /** Two nodes may be given one id. @default the name of the node */
+  readonly idOf?: (name: string) => string;
 }
 
 export interface SeenEffect {
@@ -105,7 +107,7 @@ class SimSwim implements SimProcess {
   constructor(env: SimEnv, cluster: SimCluster) {
     this.#env = env;
     this.#cluster = cluster;
-    const self = { cluster: parseClusterId('test'), id: parseNodeId(env.id), address: env.address as Address, epoch: this.#nextEpoch() };
+    const self = { cluster: parseClusterId('test'), id: parseNodeId(cluster.options.idOf?.(env.id) ?? env.id), address: env.address as Address, epoch: this.#nextEpoch() };
     this.core = new SwimCore(self, env.random.fork('swim'), cluster.options.swim ?? swimPresets.fast);
     this.driver = new Driver(this.core, env.clock, (effect) => this.#perform(effect));
     env.datagrams.onReceive((from, bytes) => this.driver.dispatch({ kind: 'datagram-received', from: from as Address, bytes }));

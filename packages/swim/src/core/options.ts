@@ -56,7 +56,7 @@ export interface SwimOptions {
   readonly membersMax?: number;
   /** Metadata up to this length travels with the news; longer is pulled from its owner. @default 128 */
   readonly metadataInlineBytesMax?: number;
-  /** @default 16_384 */
+  /** All nodes of a cluster must agree on it: a node refuses packets that announce more. @default 16_384 */
   readonly metadataBytesMax?: number;
   /** The largest payload of a broadcast. It must fit a datagram beside the topic. @default 512 */
   readonly broadcastBytesMax?: number;

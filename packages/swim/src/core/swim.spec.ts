@@ -347,11 +347,12 @@ describe('somebody else under our id', () => {
     expect(bench.core.self()).toMatchObject({ epoch: epochOfTests + 5, incarnation: 1 });
   });
 
-  test('of an earlier start does not make us give way', () => {
+  test('at a lower address makes us outbid it, not give way, when both started in the same second', () => {
     const bench = Bench.joined(['b']);
     const [verify] = readable(bench.datagram(identity('b'), claim('a', 'alive', { address: '1.1.1.1:1' as Address, incarnation: 4 })));
     const seq = (verify?.says as { seq: number }[])[0]?.seq as number;
-    expect(kindsOf(bench.frame(verify?.stream as number, identity('a', 4), { kind: 'ack', seq, stranger: false }))).toEqual(['close-stream']);
+    expect(kindsOf(bench.frame(verify?.stream as number, identity('a', 4), { kind: 'ack', seq, stranger: false }))).toEqual(['close-stream', 'health-changed', 'member-updated', 'refuted']);
+    expect(bench.core.self()).toMatchObject({ state: 'alive', incarnation: 5 });
   });
 });
 

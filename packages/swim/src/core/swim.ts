@@ -75,6 +75,7 @@ interface Leaving {
 
 /** Nacks are sent at this share of the timeout, so that they arrive within it (Lifeguard, section IV-A). */
 const nackShare = 0.8;
+/** One join contacts so many seeds, drawn anew each time; the rest of a long list is reached by perpetual contact. */
 const seedsPerJoin = 16;
 const directAccusationsMax = 32;
 const accusedMax = 1_024;
@@ -474,10 +475,12 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
     this.#sync(this.#known(id).member.address, false, 0, now);
   }
 
-  /** Whether it should compare its view with ours, because ours lacks it as it is now. */
+  /** Whether it should compare its view with ours: we lack it as it is now, or know of a later start under its id. */
   #isStranger(sender: Identity): boolean {
     const record = this.#table.get(sender.id);
-    return !record || !isReachable(record.member) || record.member.epoch < sender.epoch;
+    if (!record || !isReachable(record.member) || record.member.epoch !== sender.epoch) return true;
+    // Only its owner raises an incarnation, so whoever lags behind it is not the one we know.
+    return record.member.incarnation > sender.incarnation;
   }
 
   /** An address that has answered us may be sent whole datagrams; any other no more bytes than came from it. */
@@ -724,15 +727,16 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
   }
 
   /** The later start wins; between equal starts the address decides, so that exactly one of two goes on. */
-  #verified(claim: Claim, answer: Identity): void {
+  #verified(claim: Claim, answer: Identity, now: Instant): void {
     const isOurs = answer.id === this.#id && answer.epoch >= claim.epoch;
-    if (!isOurs || answer.epoch < this.#self.epoch || (answer.epoch === this.#self.epoch && claim.address <= this.#address)) return;
+    const isLater = answer.epoch > this.#self.epoch || (answer.epoch === this.#self.epoch && claim.address > this.#address);
+    if (!isOurs || !isLater) return this.#outbid(claim, now);
     this.#effects.push({ kind: 'superseded', epoch: answer.epoch, address: claim.address });
     this.#silence('superseded', `a newer process runs as ${this.#id}`);
   }
 
-  /** Nobody is there: the claim is a rumour about nobody, and we outbid it. */
-  #unverified(claim: Claim, now: Instant): void {
+  /** Nobody is there, or somebody who has to give way: our own claim must be the higher one. */
+  #outbid(claim: Claim, now: Instant): void {
     if (this.#phase === 'joined' && compareClaims({ ...claim, state: 'dead' }, this.#selfRecord().member) === 'newer') this.#refute({ ...claim, state: 'dead' }, now);
   }
 
@@ -902,7 +906,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
         case 'message':
           this.#effects.push({ kind: 'message-received', from: packet.from.id, bytes: message.bytes, reliable: true });
           return this.#sendFrame(stream, [encodeMessage({ kind: 'received' })]);
-        case 'sync-buckets':  return this.#serveDigest(stream, message.fingerprints, now);
+        case 'sync-buckets':  return this.#serveDigest(stream, packet, message.fingerprints, now);
         // With our own claim once more: what we were just offered may have made us refute.
         case 'sync-wants':    return this.#sendFrame(stream, [...this.#entriesFor(message.ids, now), this.#claimBytes(this.#id, now), encodeMessage({ kind: 'sync-done' })]);
         case 'metadata-pull': return this.#serveMetadata(stream, message);
@@ -921,7 +925,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
     this.#sendFrame(stream, [encodeMessage({ kind: 'ack', seq: ping.seq, stranger: this.#isStranger(sender) }), ...this.#accusationOf(sender.id, now)]);
   }
 
-  #serveDigest(stream: StreamId, fingerprints: readonly number[], now: Instant): void {
+  #serveDigest(stream: StreamId, asking: Packet, fingerprints: readonly number[], now: Instant): void {
     const buckets: number[] = [];
     const entries: MemberRecord[] = [];
     const offset = this.#random.below(bucketCount);
@@ -937,7 +941,14 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
       entries.push(...this.#table.inBucket(bucket));
     }
     const digest = entries.map(({ member: { id, epoch, incarnation, state, metadata } }) => ({ id, epoch, incarnation, state, metadataVersion: metadata.version }));
-    this.#sendFrame(stream, [this.#claimBytes(this.#id, now), encodeMessage({ kind: 'sync-digest', buckets, entries: digest, more })]);
+    this.#sendFrame(stream, [this.#claimBytes(this.#id, now), ...this.#namesake(asking, now), encodeMessage({ kind: 'sync-digest', buckets, entries: digest, more })]);
+  }
+
+  /** What we hold of somebody at another address under the id of who asks: two nodes were given one id. */
+  #namesake({ from, messages }: Packet, now: Instant): Uint8Array[] {
+    const said = messages.find((message): message is Claim => message.kind === 'claim' && message.id === from.id);
+    const held = this.#table.get(from.id)?.member;
+    return said && held && said.address !== held.address ? [this.#claimBytes(from.id, now)] : [];
   }
 
   #serveMetadata(stream: StreamId, pull: { readonly epoch: number; readonly version: number }): void {
@@ -962,7 +973,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
         return;
       case 'verify':
         this.#endStream(stream);
-        return message?.kind === 'ack' && message.seq === conversation.seq ? this.#verified(conversation.claim, packet.from) : this.#unverified(conversation.claim, now);
+        return message?.kind === 'ack' && message.seq === conversation.seq ? this.#verified(conversation.claim, packet.from, now) : this.#outbid(conversation.claim, now);
       case 'metadata':
         this.#endStream(stream);
         if (message?.kind === 'metadata') this.#metadataPulled(conversation.id, packet.from, message);
@@ -987,8 +998,11 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
       listed.add(entry.id);
       const known = this.#table.get(entry.id);
       if (entry.id === this.#id) {
-        // It holds something against us: answer, and the answer is offered at once.
-        if (compareClaims(entry, this.self()) !== 'same') this.#hearOfSelf({ ...claimOf({ ...entry, address: this.#address }, entry.state), by: peer.id }, now);
+        // It holds something against us: answer, and the answer is offered at once. Whom it holds alive above us may be
+        // somebody else under our id; that takes the whole claim, with its address.
+        const isLivingAbove = compareClaims(entry, this.self()) === 'newer' && (entry.state === 'alive' || entry.epoch > this.#self.epoch);
+        if (isLivingAbove && entry.state !== 'dead' && entry.state !== 'left') wants.push(entry.id);
+        else this.#hearOfSelf({ ...claimOf({ ...entry, address: this.#address }, entry.state), by: peer.id }, now);
         if (compareClaims(entry, this.self()) === 'older') offers.push(entry.id);
         continue;
       }
@@ -1072,7 +1086,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
     this.#streamDeadlines.delete(stream);
     switch (conversation.purpose) {
       case 'sync':     return conversation.joining ? this.#contacted(conversation.to, reason) : undefined;
-      case 'verify':   return this.#unverified(conversation.claim, now);
+      case 'verify':   return this.#outbid(conversation.claim, now);
       case 'message':  return this.#refuse(conversation.request, 'unavailable', `the message was not acknowledged: ${reason}`);
       // A probe has other ways, and metadata is pulled again later.
       case 'probe': case 'metadata': return;
