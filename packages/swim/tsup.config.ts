@@ -1,3 +1,3 @@
 import { library } from '../../tsup.library.mjs';
 
-export default library(['src/index.ts', 'src/core/index.ts']);
+export default library(['src/index.ts', 'src/core/index.ts', 'src/testing/index.ts']);
