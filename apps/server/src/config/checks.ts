@@ -1,6 +1,5 @@
 /** What single keys cannot say: which values do not go together. */
 import { isLoopback, isUnspecified, formatAddress, type Address } from './address.js';
-import { singleNodeOnly } from './flags.js';
 import type { Config } from './schema.js';
 import { formatDuration, formatSize } from './sizes.js';
 
@@ -75,12 +74,22 @@ export const checks: readonly Check[] = [
   },
   {
     key: 'cluster.enabled',
-    complaint: ({ cluster }) => (cluster.enabled ? { reason: singleNodeOnly, suggestion: 'Remove it or set it to false.' } : undefined),
+    complaint: ({ cluster }) =>
+      cluster.enabled ? { as: 'warn', reason: 'makes nodes see each other and nothing more yet: each stores its data alone, nothing is replicated, and a memory stored on one node is not found on another' } : undefined,
   },
+  swimExposure(),
   {
     key: 'cluster.advertise',
     complaint: ({ cluster: { advertise } }) =>
       advertise === undefined || (!isUnspecified(advertise.host) && advertise.port !== 0) ? undefined : { reason: 'must be an address that other nodes can call, with its real host and port' },
+  },
+  {
+    key: 'cluster.advertise',
+    needs: ['cluster.enabled', 'cluster.swim.bind'],
+    complaint: ({ cluster: { enabled, advertise, swim } }) =>
+      enabled && advertise === undefined && isUnspecified(swim.bind.host)
+        ? { reason: `is needed, because cluster.swim.bind (${formatAddress(swim.bind)}) stands for every network and other nodes must be told one address`, suggestion: 'Set it to an address of this node that the others can call.' }
+        : undefined,
   },
   {
     key: 'cluster.swim.timeout_ms',
@@ -115,11 +124,30 @@ export const checks: readonly Check[] = [
     key: 'cluster.discovery.sources',
     complaint: ({ cluster: { discovery } }) => (new Set(discovery.sources).size === discovery.sources.length ? undefined : { reason: 'names a source twice' }),
   },
+  {
+    key: 'cluster.discovery.sources',
+    needs: ['cluster.enabled'],
+    complaint: ({ cluster: { enabled, discovery } }) => {
+      const missing = enabled ? discovery.sources.filter((source) => source !== 'static') : [];
+      if (missing.length === 0) return undefined;
+      return { reason: `names ${missing.map((source) => `"${source}"`).join(', ')}, which ${missing.length === 1 ? 'is' : 'are'} not available yet`, suggestion: 'Use "static" and name a few nodes in cluster.discovery.static.seeds.' };
+    },
+  },
 ];
 
 /** Keys that are checked but that nothing in this version reads yet. Setting one is worth a word, not a refusal. */
 export function isInert(path: string): boolean {
-  return (path.startsWith('cluster.') && path !== 'cluster.enabled') || path.startsWith('consolidation.') || path === 'network.connection_pool_size';
+  return inert.some((prefix) => path.startsWith(prefix));
+}
+
+const inert = [
+  'consolidation.', 'network.connection_pool_size', 'cluster.bootstrap_expect', 'cluster.replication.', 'cluster.placement.', 'cluster.partition.', 'cluster.gossip.',
+  ...['dns', 'consul', 'etcd', 'kubernetes', 'aws', 'multicast'].map((source) => `cluster.discovery.${source}.`),
+];
+
+/** Keys that only a node of a cluster reads. */
+export function isOfCluster(path: string): boolean {
+  return path.startsWith('cluster.') && path !== 'cluster.enabled' && !isInert(path);
 }
 
 /** The longest content of a memory: a promise of the interface, not a setting. Written out so that reading a configuration does not load the engine. */
@@ -146,6 +174,23 @@ function exposure(key: 'server.http_bind' | 'server.grpc_bind', bindOf: (config:
       return {
         reason: `would listen for ${reach}, and server.auth_mode is "none": everybody who reaches it could read, write and forget`,
         suggestion: 'Bind to 127.0.0.1, or set server.allow_unauthenticated = true when something in front of it keeps strangers out.',
+      };
+    },
+  };
+}
+
+/** Whoever can send to the SWIM port of a node without keys can bury its peers and invent new ones. */
+function swimExposure(): Check {
+  return {
+    key: 'cluster.swim.bind',
+    needs: ['cluster.enabled', 'cluster.swim.keys', 'server.allow_unauthenticated'],
+    complaint: ({ cluster: { enabled, swim }, server }) => {
+      if (!enabled || swim.keys.length > 0 || isLoopback(swim.bind.host)) return undefined;
+      const reach = isUnspecified(swim.bind.host) ? 'every network this machine is on' : 'other machines';
+      if (server.allow_unauthenticated) return { as: 'warn', reason: `listens for ${reach} without keys: everybody who reaches it may say who is in the cluster` };
+      return {
+        reason: `would listen for ${reach} without keys: everybody who reaches it could say who is in the cluster`,
+        suggestion: 'Give all nodes the same cluster.swim.keys (`openssl rand -base64 32` makes one), or set server.allow_unauthenticated = true when something in front of it keeps strangers out.',
       };
     },
   };

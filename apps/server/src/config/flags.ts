@@ -13,9 +13,7 @@ export interface Flags {
   readonly logLevel?: string | undefined;
 }
 
-export const singleNodeOnly = 'is not available yet: this version runs a single node';
-
-/** The settings of the flags that were given. Flags of a cluster are understood and refused, never ignored. */
+/** The settings of the flags that were given. Whoever names a seed wants a cluster, so a seed turns it on. */
 export function readFlags(flags: Flags): { settings: Setting[]; problems: Problem[] } {
   const settings: Setting[] = [];
   const problems: Problem[] = [];
@@ -23,6 +21,7 @@ export function readFlags(flags: Flags): { settings: Setting[]; problems: Proble
     if (value !== undefined) settings.push({ path, value, source: { kind: 'flag', flag }, ...(portOnly ? { portOnly } : {}) });
   };
   const refuse = (flag: string, value: string, reason: string, suggestion: string) => problems.push({ key: flag, value: JSON.stringify(value), reason, suggestion });
+  const seeds = flags.seed ?? [];
 
   set('--http-port', 'server.http_bind', flags.httpPort, true);
   set('--grpc-port', 'server.grpc_bind', flags.grpcPort, true);
@@ -30,10 +29,14 @@ export function readFlags(flags: Flags): { settings: Setting[]; problems: Proble
   set('--node-id', 'node.id', flags.nodeId);
   set('--log-level', 'log.level', flags.logLevel);
 
-  if (flags.swimPort !== undefined) refuse('--swim-port', flags.swimPort, singleNodeOnly, 'Remove the flag.');
-  for (const seed of flags.seed ?? []) refuse('--seed', seed, singleNodeOnly, 'Remove the flag.');
-  if (flags.clusterMode === 'distributed') refuse('--cluster-mode', flags.clusterMode, singleNodeOnly, 'Remove the flag or write --cluster-mode single.');
-  else if (flags.clusterMode === 'single') set('--cluster-mode', 'cluster.enabled', false);
-  else if (flags.clusterMode !== undefined) refuse('--cluster-mode', flags.clusterMode, 'must be "single" or "distributed"', 'Only "single" is available yet.');
+  set('--swim-port', 'cluster.swim.bind', flags.swimPort, true);
+  if (seeds.length > 0) {
+    set('--seed', 'cluster.enabled', true);
+    set('--seed', 'cluster.discovery.static.seeds', seeds);
+  }
+  if (flags.clusterMode === 'distributed') set('--cluster-mode', 'cluster.enabled', true);
+  else if (flags.clusterMode === 'single' && seeds.length === 0) set('--cluster-mode', 'cluster.enabled', false);
+  else if (flags.clusterMode === 'single') refuse('--cluster-mode', flags.clusterMode, 'contradicts --seed, which names a node of a cluster', 'Remove one of the two.');
+  else if (flags.clusterMode !== undefined) refuse('--cluster-mode', flags.clusterMode, 'must be "single" or "distributed"', '"single" is the default.');
   return { settings, problems };
 }

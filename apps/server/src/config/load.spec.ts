@@ -52,6 +52,25 @@ describe('a port flag', () => {
   });
 });
 
+describe('a cluster', () => {
+  test('is turned on by a seed, whose address is a static one', () => {
+    const loaded = resolve('', {}, { seed: ['engram-1:7946', '[::1]:7947'], swimPort: '0' });
+    expect(loaded.config.cluster).toMatchObject({ enabled: true, name: 'engram', swim: { bind: { host: '127.0.0.1', port: 0 }, preset: 'lan', keys: [] } });
+    expect(loaded.config.cluster.discovery.static.seeds).toEqual([{ host: 'engram-1', port: 7946 }, { host: '::1', port: 7947 }]);
+    expect(sourceOf(loaded, 'cluster.enabled')).toBe('--seed');
+  });
+
+  test('is turned on without a seed for its first node, and off by the mode', () => {
+    expect(resolve('', {}, { clusterMode: 'distributed' }).config.cluster.enabled).toBe(true);
+    expect(resolve('[cluster]\nenabled = true\n', {}, { clusterMode: 'single' }).config.cluster.enabled).toBe(false);
+  });
+
+  test('listens on every network when it says where it is called', () => {
+    const { config } = resolve('[cluster]\nenabled = true\nadvertise = "engram-1.internal:7946"\nswim.bind = "[::]:7946"\n', { ENGRAM_CLUSTER_SWIM_KEYS: `${'A'.repeat(43)}=` });
+    expect(config.cluster.advertise).toEqual({ host: 'engram-1.internal', port: 7946 });
+  });
+});
+
 describe('values are read', () => {
   test('with units in the file', () => {
     const { config } = resolve('[wal]\nsegment_bytes = "128MiB"\nretain_bytes = 1000\n[query]\ntimeout_ms = "1.5s"\n[server]\nshutdown_timeout_ms = 2000\n');
@@ -143,7 +162,21 @@ describe('warnings', () => {
 
   test('say which keys nothing reads yet', () => {
     const { warnings } = resolve('[cluster.swim]\npreset = "fast"\n[consolidation]\ninterval_ms = "1m"\n');
-    expect(warnings).toEqual([{ key: 'cluster.swim.preset', message: 'cluster.swim.preset, consolidation.interval_ms have no effect yet: this version runs a single node.' }]);
+    expect(warnings).toEqual([
+      { key: 'consolidation.interval_ms', message: 'consolidation.interval_ms has no effect yet: this version neither replicates nor consolidates.' },
+      { key: 'cluster.swim.preset', message: 'cluster.swim.preset has no effect while cluster.enabled is false.' },
+    ]);
+  });
+
+  test('say of a cluster that its nodes see each other and store alone', () => {
+    const { warnings } = resolve('[cluster]\nenabled = true\nname = "orders"\nswim.preset = "fast"\nreplication.factor = 1\n');
+    expect(warnings.map(({ key }) => key)).toEqual(['cluster.enabled', 'cluster.replication.factor']);
+    expect(warnings[0]!.message).toContain('each stores its data alone, nothing is replicated');
+  });
+
+  test('say that SWIM without keys believes everybody', () => {
+    const { warnings } = resolve('[cluster]\nenabled = true\nswim.bind = "10.0.0.5:7946"\n[server]\nallow_unauthenticated = true\n');
+    expect(warnings.map(({ message }) => message)).toContainEqual('cluster.swim.bind listens for other machines without keys: everybody who reaches it may say who is in the cluster.');
   });
 
   test('say that gRPC cannot carry the longest memories', () => {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { formatAddress, parseAddress, type Address } from './address.js';
-import { checks, isInert } from './checks.js';
+import { checks, isInert, isOfCluster } from './checks.js';
 import { readEnvironment } from './environment.js';
 import { readFlags, type Flags } from './flags.js';
 import { keys, type Key } from './keys.js';
@@ -70,10 +70,15 @@ export function resolveConfig({ content, env, flags }: {
   }
   if (problems.length > 0) throw new ConfigError(problems);
 
-  const inert = [...settings.keys()].filter(isInert);
-  if (inert.length > 0) warnings.push({ key: inert[0]!, message: `${inert.join(', ')} ${inert.length === 1 ? 'has' : 'have'} no effect yet: this version runs a single node.` });
+  warnings.push(...withoutEffect([...settings.keys()].filter(isInert), 'yet: this version neither replicates nor consolidates'));
+  if (!config.cluster.enabled) warnings.push(...withoutEffect([...settings.keys()].filter(isOfCluster), 'while cluster.enabled is false'));
   const provenance = new Map([...keys.keys()].map((path): [string, Source] => [path, settings.get(path)?.source ?? { kind: 'default' }]));
   return { config, provenance, warnings };
+}
+
+function withoutEffect(paths: readonly string[], why: string): ConfigWarning[] {
+  const [key] = paths;
+  return key === undefined ? [] : [{ key, message: `${paths.join(', ')} ${paths.length === 1 ? 'has' : 'have'} no effect ${why}.` }];
 }
 
 const nothing: { settings: Setting[]; problems: Problem[] } = { settings: [], problems: [] };

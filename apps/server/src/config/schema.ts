@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import {
-  address, addresses, boolean, choice, choices, directory, duration, optionalAddress, optionalClusterId, optionalDuration,
+  address, addresses, boolean, choice, choices, clusterId, directory, duration, optionalAddress, optionalDuration,
   optionalNodeId, optionalText, optionalWholeNumber, size, text, texts, wholeNumber,
 } from './values.js';
 
@@ -18,7 +18,7 @@ const server = z.object({
   http_bind: address({ default: '127.0.0.1:7432', description: 'Where HTTP listens. Port 0 takes any free port.' }),
   grpc_bind: address({ default: '127.0.0.1:50051', description: 'Where gRPC listens. Port 0 takes any free port.' }),
   auth_mode: choice({ default: 'none', of: ['none'], because: 'this version authenticates nobody, so put a proxy that does in front of it', description: 'How callers prove who they are.' }),
-  allow_unauthenticated: boolean({ default: false, description: 'Confirms that listening beyond loopback without authentication is meant. Everybody who reaches the port may read, write and forget.' }),
+  allow_unauthenticated: boolean({ default: false, description: 'Confirms that listening beyond loopback without authentication is meant, for HTTP, gRPC and, without keys, SWIM. Everybody who reaches the port may read, write and forget, or say who is in the cluster.' }),
   headers_timeout_ms: duration({ default: '20s', minMs: 100, maxMs: 600_000, description: 'How long a client may take to send its headers.' }),
   request_timeout_ms: duration({ default: '10m', minMs: 100, maxMs: 86_400_000, description: 'How long a client may take to send a whole request, streamed batches included.' }),
   keep_alive_timeout_ms: duration({ default: '72s', minMs: 1, maxMs: 3_600_000, description: 'How long an idle connection is kept. Longer than the idle time of a proxy in front, or it will meet closed connections.' }),
@@ -68,9 +68,9 @@ const network = z.object({
 });
 
 const discovery = z.object({
-  sources: choices({ of: ['static', 'dns', 'consul', 'etcd', 'kubernetes', 'aws', 'multicast'], description: 'Where the first peers come from. All are asked at once and their answers united.' }),
+  sources: choices({ of: ['static', 'dns', 'consul', 'etcd', 'kubernetes', 'aws', 'multicast'], description: 'Where the first peers come from. All are asked at once and their answers united. Only `static` is available yet; its seeds are contacted whether it is listed here or not.' }),
   static: z.object({
-    seeds: addresses({ description: 'SWIM addresses of nodes to contact first.' }),
+    seeds: addresses({ description: 'SWIM addresses of nodes to contact first. A few that are usually up are enough; the list may contain this node. Without any, the node waits to be contacted.' }),
   }),
   dns: z.object({
     name: optionalText({ description: 'An SRV name such as `_engram._tcp.cluster.local`, or a host name with one address per node.' }),
@@ -103,9 +103,9 @@ const discovery = z.object({
 });
 
 const cluster = z.object({
-  enabled: boolean({ default: false, description: 'Join or form a cluster. Not available in this version, which runs a single node.' }),
-  name: optionalClusterId({ description: 'Nodes of differently named clusters never meet.' }),
-  advertise: optionalAddress({ description: 'The SWIM address that other nodes are told, when it is not the bind address.' }),
+  enabled: boolean({ default: false, description: 'Take part in a cluster: find other nodes and see who is alive. Data stays on the node that took it in; this version does not replicate.' }),
+  name: clusterId({ default: 'engram', description: 'Nodes of differently named clusters never meet. Give each cluster its own, or a reused address may join two.' }),
+  advertise: optionalAddress({ description: 'The SWIM address that other nodes are told, when it is not the bind address. Needed when SWIM listens on every network.' }),
   bootstrap_expect: optionalWholeNumber({ min: 1, max: 1_000, description: 'Form a cluster by itself once this many nodes have met. Without it an operator forms it.' }),
   discovery,
   swim: z.object({
@@ -157,18 +157,18 @@ export const tableTitles: Readonly<Record<string, string>> = {
   query: 'Recalls.',
   consolidation: 'Patterns drawn from memories.',
   network: 'gRPC, for clients and between nodes.',
-  cluster: 'More than one node. The keys are checked, but this version runs a single node and refuses `cluster.enabled = true`.',
+  cluster: 'More than one node. Nodes find each other and agree on who is alive; **each still stores its data alone**. Nothing is replicated in this version, and a memory stored on one node is not found on another.',
   'cluster.discovery': 'Where the first peers come from.',
   'cluster.discovery.static': 'Source `static`.',
-  'cluster.discovery.dns': 'Source `dns`.',
-  'cluster.discovery.consul': 'Source `consul`.',
-  'cluster.discovery.etcd': 'Source `etcd`.',
-  'cluster.discovery.kubernetes': 'Source `kubernetes`.',
-  'cluster.discovery.aws': 'Source `aws`.',
-  'cluster.discovery.multicast': 'Source `multicast`.',
+  'cluster.discovery.dns': 'Source `dns`. Not available yet.',
+  'cluster.discovery.consul': 'Source `consul`. Not available yet.',
+  'cluster.discovery.etcd': 'Source `etcd`. Not available yet.',
+  'cluster.discovery.kubernetes': 'Source `kubernetes`. Not available yet.',
+  'cluster.discovery.aws': 'Source `aws`. Not available yet.',
+  'cluster.discovery.multicast': 'Source `multicast`. Not available yet.',
   'cluster.swim': 'Who is here and who is alive. Keys without a value follow the preset.',
-  'cluster.replication': 'Copies.',
-  'cluster.placement': 'Which node holds which space.',
-  'cluster.partition': 'What happens when the network splits.',
-  'cluster.gossip': 'How copies drift back together.',
+  'cluster.replication': 'Copies. No effect yet.',
+  'cluster.placement': 'Which node holds which space. No effect yet.',
+  'cluster.partition': 'What happens when the network splits. No effect yet.',
+  'cluster.gossip': 'How copies drift back together. No effect yet.',
 };

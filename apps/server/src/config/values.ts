@@ -104,9 +104,9 @@ export function optionalNodeId(options: Common) {
   return described(parsedText(parseNodeId, rule).optional(), 'text', rule, options);
 }
 
-export function optionalClusterId(options: Common) {
+export function clusterId(options: Common & { readonly default: string }) {
   const rule = 'must be 1 to 64 of A-Z a-z 0-9 . _ - and not start with a dot';
-  return described(parsedText(parseClusterId, rule).optional(), 'text', rule, options);
+  return described(parsedText(parseClusterId, rule).prefault(options.default), 'text', rule, options);
 }
 
 export function choices<const T extends string>(options: Common & { readonly of: readonly T[] }) {

@@ -69,12 +69,15 @@ const wrong: readonly Wrong[] = [
   { what: 'a segment smaller than a group', toml: '[wal]\nsegment_bytes = "8MiB"', says: 'wal.segment_bytes = "8MiB"  (engram.toml:2)\n    must be larger than wal.group_bytes (8MiB) by at least 4KiB, because a group lies in one segment.' },
   { what: 'checkpoints more often than flushes', toml: '[memory]\nflush_every_ms = "10s"', says: 'wal.checkpoint_every_ms = "5s"  (default)\n    must be at least memory.flush_every_ms (10s): a checkpoint records what was flushed.' },
   { what: 'a request shorter than its headers', toml: '[server]\nrequest_timeout_ms = "5s"', says: 'server.request_timeout_ms = "5s"  (engram.toml:2)\n    must be at least server.headers_timeout_ms (20s), which is a part of it.' },
-  { what: 'a cluster', toml: '[cluster]\nenabled = true', says: 'cluster.enabled = true  (engram.toml:2)\n    is not available yet: this version runs a single node. Remove it or set it to false.' },
-  { what: 'a cluster by its other spelling', env: { ENGRAM_CLUSTER_MODE: 'distributed' }, says: 'cluster.enabled = true  (ENGRAM_CLUSTER_MODE)\n    is not available yet: this version runs a single node. Remove it or set it to false.' },
-  { what: 'a cluster by a flag', flags: { clusterMode: 'distributed' }, says: '--cluster-mode = "distributed"\n    is not available yet: this version runs a single node. Remove the flag or write --cluster-mode single.' },
-  { what: 'a cluster mode that does not exist', flags: { clusterMode: 'triple' }, says: '--cluster-mode = "triple"\n    must be "single" or "distributed". Only "single" is available yet.' },
-  { what: 'a seed by a flag', flags: { seed: ['engram-1:7946'] }, says: '--seed = "engram-1:7946"\n    is not available yet: this version runs a single node. Remove the flag.' },
-  { what: 'a SWIM port by a flag', flags: { swimPort: '7946' }, says: '--swim-port = "7946"\n    is not available yet: this version runs a single node. Remove the flag.' },
+  { what: 'a source that nothing reads yet', toml: '[cluster]\nenabled = true\n[cluster.discovery]\nsources = ["static", "multicast"]\nstatic.seeds = ["a:1"]', says: 'cluster.discovery.sources = ["static","multicast"]  (engram.toml:4)\n    names "multicast", which is not available yet. Use "static" and name a few nodes in cluster.discovery.static.seeds.' },
+  { what: 'several sources that nothing reads yet', env: { ENGRAM_CLUSTER_MODE: 'distributed', ENGRAM_CLUSTER_DISCOVERY_METHOD: 'kubernetes,multicast' }, says: 'cluster.discovery.sources = ["kubernetes","multicast"]  (ENGRAM_CLUSTER_DISCOVERY_METHOD)\n    names "kubernetes", "multicast", which are not available yet. Use "static" and name a few nodes in cluster.discovery.static.seeds.' },
+  { what: 'a cluster on every interface without an address to tell others', toml: `[cluster]\nenabled = true\nswim.bind = "0.0.0.0:7946"\nswim.keys = ["${'A'.repeat(43)}="]`, says: 'cluster.advertise = "(not set)"  (default)\n    is needed, because cluster.swim.bind (0.0.0.0:7946) stands for every network and other nodes must be told one address. Set it to an address of this node that the others can call.' },
+  { what: 'a cluster without keys on an address of the network', toml: '[cluster]\nenabled = true\nswim.bind = "10.0.0.5:7946"', says: 'cluster.swim.bind = "10.0.0.5:7946"  (engram.toml:3)\n    would listen for other machines without keys: everybody who reaches it could say who is in the cluster. Give all nodes the same cluster.swim.keys (`openssl rand -base64 32` makes one), or set server.allow_unauthenticated = true when something in front of it keeps strangers out.' },
+  { what: 'a cluster whose SWIM meets gRPC', flags: { seed: ['engram-1:7946'], swimPort: '50051' }, says: 'cluster.swim.bind = "127.0.0.1:50051"  (--swim-port)\n    takes the same port as server.grpc_bind (127.0.0.1:50051). Give each its own port.' },
+  { what: 'a cluster mode that does not exist', flags: { clusterMode: 'triple' }, says: '--cluster-mode = "triple"\n    must be "single" or "distributed". "single" is the default.' },
+  { what: 'a seed for a node that is to run alone', flags: { clusterMode: 'single', seed: ['engram-1:7946'] }, says: '--cluster-mode = "single"\n    contradicts --seed, which names a node of a cluster. Remove one of the two.' },
+  { what: 'a seed flag without a port', flags: { seed: ['engram-1'] }, says: 'cluster.discovery.static.seeds = ["engram-1"]  (--seed)\n    must be a list of addresses such as "engram-1:7946".' },
+  { what: 'a SWIM port that is no port', flags: { swimPort: 'x' }, says: 'cluster.swim.bind = "x"  (--swim-port)\n    must be an address such as "127.0.0.1:7432" or "[::1]:7432".' },
   { what: 'an advertised address nobody can call', toml: '[cluster]\nadvertise = "0.0.0.0:7946"', says: 'cluster.advertise = "0.0.0.0:7946"  (engram.toml:2)\n    must be an address that other nodes can call, with its real host and port.' },
   { what: 'a probe that outlasts its period', toml: '[cluster.swim]\ntimeout_ms = "1s"', says: 'cluster.swim.timeout_ms = "1s"  (engram.toml:2)\n    must be less than the period (1s; the timeout is 1s), so that others can still be asked before it ends.' },
   { what: 'a period that the preset’s timeout outlasts', toml: '[cluster.swim]\nperiod_ms = "400ms"', says: 'cluster.swim.timeout_ms = "(not set)"  (default)\n    must be less than the period (400ms; the timeout is 500ms), so that others can still be asked before it ends.' },
@@ -113,9 +116,9 @@ test('what is not TOML is shown without the secrets around it', () => {
 });
 
 test('everything that is wrong is said at once, from every source', () => {
-  const refusal = refusalOf('[log]\nlevle = "info"\nformat = "xml"\n[cluster]\nenabled = true\n', { ENGRAM_X: '1', ENGRAM_WAL_RETAIN_BYTES: 'lots' }, { seed: ['a:1', 'b:1'] });
-  expect(refusal.problems.map(({ key }) => key)).toEqual(['log.levle', 'ENGRAM_X', '--seed', '--seed', 'log.format', 'wal.retain_bytes', 'cluster.enabled']);
-  expect(refusal.message).toMatch(/^The configuration has 7 problems; nothing was started\.\n/);
+  const refusal = refusalOf('[log]\nlevle = "info"\nformat = "xml"\n[cluster]\nadvertise = "0.0.0.0:1"\n', { ENGRAM_X: '1', ENGRAM_WAL_RETAIN_BYTES: 'lots' }, { clusterMode: 'triple' });
+  expect(refusal.problems.map(({ key }) => key)).toEqual(['log.levle', 'ENGRAM_X', '--cluster-mode', 'log.format', 'wal.retain_bytes', 'cluster.advertise']);
+  expect(refusal.message).toMatch(/^The configuration has 6 problems; nothing was started\.\n/);
 });
 
 test('a relation is not complained about when one of its ends is wrong already', () => {
