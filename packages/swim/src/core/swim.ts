@@ -1,7 +1,8 @@
 import { assert, EngramError, instant, isNodeId, msBetween, plusMs, unreachable, type ClusterId, type Core, type Instant, type NodeId, type Random, type Wake } from '@engram/kernel';
 import { assemblePacket, decodePacket, encodeMessage, encodeSender, isTopic, packetHeader, packetOverhead, topicBytesMax, type DecodeLimits } from './codec.js';
+import { Contacts } from './contacts.js';
 import { Deadlines } from './deadlines.js';
-import { bucketCount, compareClaims } from './digest.js';
+import { bucketCount, bucketOf, compareClaims } from './digest.js';
 import { LocalHealth, stallWeight } from './local-health.js';
 import { epochMax, epochStepMax, incarnationMax, isAddress, noMetadata, type Address, type Identity, type Member, type MembershipView, type Metadata } from './member.js';
 import { MemberTable, type MemberRecord } from './member-table.js';
@@ -12,8 +13,10 @@ import { RecentIds } from './recent-ids.js';
 import { ridesFor, RideQueue } from './ride-queue.js';
 import { ShuffledRounds } from './shuffled-rounds.js';
 import { newStats, type SwimStats } from './stats.js';
+import { StallGuard } from './stall-guard.js';
+import { digestPage, exchangeFor } from './sync-plan.js';
 import { Suspicion, suspicionTerms, type SuspicionTerms } from './suspicion.js';
-import type { BroadcastMessage, Channel, Claim, Packet, WireMessage } from './wire.js';
+import type { BroadcastMessage, Channel, Claim, DigestEntry, Packet, WireMessage } from './wire.js';
 
 /** Who this node is, for the whole life of the process. */
 export interface SwimSelf {
@@ -136,11 +139,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
   /** When the last full sync of ours began. */
   #comparedAt = instant(0);
 
-  #seeds: readonly Address[] = [];
-  /** Who answered at a seed's address. */
-  readonly #seedOwners = new Map<Address, NodeId>();
-  /** Addresses of dead members that are forgotten as members. */
-  readonly #remembered = new Set<Address>();
+  readonly #contacts: Contacts;
   #isolated = false;
 
   readonly #conversations = new Map<StreamId, Conversation>();
@@ -153,10 +152,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
   /** The worst said about us that is not answered yet, and when we may answer. */
   #accusation: Claim | undefined;
   #refuteAt = instant(0);
-  /** Nobody is judged before this instant. */
-  #holdUntil: Instant | undefined;
-  #heldSince = instant(0);
-  #stalledMs = 0;
+  readonly #stalls: StallGuard;
 
   constructor(self: SwimSelf, random: Random, options: SwimOptions = {}) {
     this.#options = resolveSwimOptions(options);
@@ -171,6 +167,8 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
     this.#health = new LocalHealth(this.#options.healthScoreMax);
     this.#probeRounds = new ShuffledRounds(random.fork('probes'));
     this.#gossipRounds = new ShuffledRounds(random.fork('gossip'));
+    this.#contacts = new Contacts(self.address, this.#options.addressesMax);
+    this.#stalls = new StallGuard(this.#options.stallGraceMs);
     this.#heardBroadcasts = new RecentIds(this.#options.broadcastsRememberedMax);
     this.#self = { id: self.id, epoch: self.epoch, incarnation: 0 };
     this.#sender = encodeSender(this.#self);
@@ -205,7 +203,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
 
   nextWake(): Instant | undefined {
     if (this.#phase !== 'joined' && this.#phase !== 'leaving') return undefined;
-    if (this.#holdUntil !== undefined) return this.#holdUntil;
+    if (this.#stalls.until !== undefined) return this.#stalls.until;
     return earliest(
       this.#probe?.askAt, this.#periodEndAt, this.#syncAt, this.#contactAt, this.#gossipAt,
       this.#suspicionDeadlines.next, this.#relayDeadlines.next, this.#streamDeadlines.next, this.#pulls.next,
@@ -221,21 +219,21 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
       case 'stream-closed':     return this.#streamOver(event.stream, event.reason, now);
       case 'join':              return this.#join(event.request, now);
       case 'leave':             return this.#leave(event.request, now);
-      case 'seeds-resolved':    return this.#learnSeeds(event.addresses);
+      case 'seeds-resolved':    return this.#contacts.setSeeds(event.addresses);
       case 'set-metadata':      return this.#setMetadata(event.request, event.bytes, now);
       case 'broadcast':         return this.#broadcast(event.request, event.topic, event.bytes, now);
       case 'send-message':      return this.#sendMessage(event, now);
       case 'forget':            return this.#forgetOnDemand(event.request, event.id, now);
       case 'loop-stalled':      return this.#stalled(event.ms, now);
-      case 'inbound-drained':   return this.#endHold(now);
+      case 'inbound-drained':   return this.#judgeAgain(now);
       default:                  return unreachable(event);
     }
   }
 
   #onWake(now: Instant): void {
-    if (this.#holdUntil !== undefined) {
-      if (now < this.#holdUntil) return;
-      this.#endHold(now);
+    if (this.#stalls.until !== undefined) {
+      if (now < this.#stalls.until) return;
+      this.#judgeAgain(now);
     }
     if (this.#phase !== 'joined' && this.#phase !== 'leaving') return;
     if (this.#probe?.askAt !== undefined && this.#probe.askAt <= now) this.#askForHelp(this.#probe, now);
@@ -258,7 +256,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
     if (this.#phase === 'leaving') return this.#refuse(request, 'not_ready', 'the node is leaving; join once it has left');
     if (this.#joining) return this.#refuse(request, 'overloaded', 'the node is joining already');
     if (this.#phase !== 'joined') this.#start(now);
-    const seeds = this.#random.shuffle(this.#seeds).slice(0, seedsPerJoin);
+    const seeds = this.#random.shuffle(this.#contacts.seeds).slice(0, seedsPerJoin);
     this.#joining = { request, waiting: new Set(seeds), contacted: [], failed: [] };
     for (const seed of seeds) this.#sync(seed, true, 0, now);
     this.#endJoinWhenDone();
@@ -351,7 +349,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
     this.#probe = undefined;
     this.#accusation = undefined;
     this.#gossipAt = undefined;
-    this.#holdUntil = undefined;
+    this.#stalls.release(this.#lastHandled);
     this.#isolated = false;
     this.#news.clear();
     this.#broadcasts.clear();
@@ -926,22 +924,8 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
   }
 
   #serveDigest(stream: StreamId, asking: Packet, fingerprints: readonly number[], now: Instant): void {
-    const buckets: number[] = [];
-    const entries: MemberRecord[] = [];
-    const offset = this.#random.below(bucketCount);
-    let more = false;
-    for (let i = 0; i < bucketCount; i++) {
-      const bucket = (i + offset) % bucketCount;
-      if (this.#table.fingerprints[bucket] === fingerprints[bucket]) continue;
-      if (entries.length >= this.#options.syncEntriesMax) {
-        more = true;
-        break;
-      }
-      buckets.push(bucket);
-      entries.push(...this.#table.inBucket(bucket));
-    }
-    const digest = entries.map(({ member: { id, epoch, incarnation, state, metadata } }) => ({ id, epoch, incarnation, state, metadataVersion: metadata.version }));
-    this.#sendFrame(stream, [this.#claimBytes(this.#id, now), ...this.#namesake(asking, now), encodeMessage({ kind: 'sync-digest', buckets, entries: digest, more })]);
+    const page = digestPage(this.#table, fingerprints, this.#random.below(bucketCount), this.#options.syncEntriesMax);
+    this.#sendFrame(stream, [this.#claimBytes(this.#id, now), ...this.#namesake(asking, now), encodeMessage({ kind: 'sync-digest', ...page })]);
   }
 
   /** What we hold of somebody at another address under the id of who asks: two nodes were given one id. */
@@ -989,34 +973,26 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
   }
 
   #compareDigest(stream: StreamId, conversation: Extract<Conversation, { purpose: 'sync' }>, peer: Identity, digest: Extract<WireMessage, { kind: 'sync-digest' }>, now: Instant): void {
-    if (this.#seeds.includes(conversation.to)) this.#seedOwners.set(conversation.to, peer.id);
+    this.#contacts.answered(conversation.to, peer.id);
     conversation.more = digest.more;
-    const wants: NodeId[] = [];
-    const offers: NodeId[] = [];
-    const listed = new Set<NodeId>();
-    for (const entry of digest.entries) {
-      listed.add(entry.id);
-      const known = this.#table.get(entry.id);
-      if (entry.id === this.#id) {
-        // It holds something against us: answer, and the answer is offered at once. Whom it holds alive above us may be
-        // somebody else under our id; that takes the whole claim, with its address.
-        const isLivingAbove = compareClaims(entry, this.self()) === 'newer' && (entry.state === 'alive' || entry.epoch > this.#self.epoch);
-        if (isLivingAbove && entry.state !== 'dead' && entry.state !== 'left') wants.push(entry.id);
-        else this.#hearOfSelf({ ...claimOf({ ...entry, address: this.#address }, entry.state), by: peer.id }, now);
-        if (compareClaims(entry, this.self()) === 'older') offers.push(entry.id);
-        continue;
-      }
-      const order = known ? compareClaims(entry, known.member) : 'newer';
-      const metadataOrder = known && entry.epoch === known.member.epoch ? entry.metadataVersion - known.member.metadata.version : 0;
-      if (order === 'newer' || metadataOrder > 0) wants.push(entry.id);
-      if (order === 'older' || metadataOrder < 0) offers.push(entry.id);
-    }
-    for (const bucket of digest.buckets) {
-      for (const { member } of this.#table.inBucket(bucket)) if (!listed.has(member.id)) offers.push(member.id);
-    }
+    const own = digest.entries.find(({ id }) => id === this.#id);
+    const askBack = own ? this.#compareSelf(own, peer.id, now) : [];
+    const exchange = exchangeFor(this.#table, digest, this.#id);
+    const wants = [...exchange.wants, ...askBack];
+    const isBehindUs = own ? compareClaims(own, this.self()) === 'older' : digest.buckets.includes(bucketOf(this.#id));
+    const offers = isBehindUs ? [this.#id, ...exchange.offers] : exchange.offers;
     if (wants.length + offers.length === 0) return this.#syncDone(stream, conversation, now);
     const frame = [...this.#entriesFor(offers, now), encodeMessage({ kind: 'sync-wants', ids: wants })];
     this.#effects.push({ kind: 'send-stream', stream, bytes: this.#packet(frame) });
+  }
+
+  /** It holds something against us, and we answer; but somebody alive above us may be another node under our id: that takes the whole claim. */
+  #compareSelf(own: DigestEntry, peer: NodeId, now: Instant): NodeId[] {
+    if (compareClaims(own, this.self()) !== 'newer') return [];
+    const isOver = own.state === 'dead' || own.state === 'left';
+    if (!isOver && (own.state === 'alive' || own.epoch > this.#self.epoch)) return [this.#id];
+    this.#hearOfSelf({ ...claimOf({ ...own, address: this.#address }, own.state), by: peer }, now);
+    return [];
   }
 
   #syncDone(stream: StreamId, { to, joining, round, more }: Extract<Conversation, { purpose: 'sync' }>, now: Instant): void {
@@ -1096,35 +1072,13 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
 
   // ── Never isolated for good ──────────────────────────────────────────────────────────────────────────────────────
 
-  #learnSeeds(addresses: readonly Address[]): void {
-    this.#seeds = [...new Set(addresses)].filter((address) => isAddress(address) && address !== this.#address).slice(0, this.#options.addressesMax);
-    for (const address of this.#seedOwners.keys()) if (!this.#seeds.includes(address)) this.#seedOwners.delete(address);
-  }
-
-  /**
-   * For ever: one of the dead, the absent seeds and the remembered is contacted now and then. In a large cluster each
-   * node does so seldom, so that a lost machine's address is not flooded by a thousand of them.
-   */
   #contactTheMissing(now: Instant): void {
     const { contactMs } = this.#options;
     this.#contactAt = plusMs(now, (0.5 + this.#random.float()) * (this.#isolated ? contactMs / 2 : contactMs));
     if (this.#phase !== 'joined') return;
-    const seeds = this.#seeds.filter((seed) => !this.#isPresent(seed));
-    if (seeds.length > 0) this.#effects.push({ kind: 'resolve-seeds' });
-    const [dead] = this.#table.dead.pick(1, this.#random);
-    const candidates = [...seeds.map((address) => ({ address, weight: 1 })), ...[...this.#remembered].map((address) => ({ address, weight: 1 }))];
-    if (dead !== undefined) candidates.push({ address: this.#known(dead).member.address, weight: this.#table.dead.size });
-    const missing = candidates.reduce((sum, { weight }) => sum + weight, 0);
-    if (missing === 0 || !this.#random.chance(Math.min(1, (4 * missing) / Math.max(1, this.#table.reachable.size)))) return;
-    let at = this.#random.below(missing);
-    const chosen = candidates.find(({ weight }) => (at -= weight) < 0);
-    if (chosen && chosen.address !== this.#address) this.#sync(chosen.address, false, 0, now);
-  }
-
-  #isPresent(seed: Address): boolean {
-    const owner = this.#seedOwners.get(seed);
-    if (owner === this.#id) return true;
-    return owner !== undefined && this.#table.reachable.has(owner);
+    if (this.#contacts.absentSeeds(this.#table).length > 0) this.#effects.push({ kind: 'resolve-seeds' });
+    const address = this.#contacts.choose(this.#table, this.#random);
+    if (address !== undefined) this.#sync(address, false, 0, now);
   }
 
   #noticeIsolation(): void {
@@ -1132,7 +1086,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
     const alone = this.#table.reachable.size === 0;
     if (alone === this.#isolated) return;
     // Alone from the start with nobody to look for is no isolation.
-    if (alone && (this.#joining || (this.#seeds.length === 0 && this.#table.tombstones.size === 0))) return;
+    if (alone && (this.#joining || (this.#contacts.seeds.length === 0 && this.#table.tombstones.size === 0))) return;
     this.#isolated = alone;
     this.#effects.push({ kind: alone ? 'isolated' : 'rejoined' });
   }
@@ -1168,18 +1122,9 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
     this.#accused.delete(id);
     this.#pulls.delete(id);
     if (this.#probe?.id === id) this.#probe = undefined;
-    if (member.state === 'dead') this.#remember(member.address);
+    if (member.state === 'dead') this.#contacts.remember(member.address);
     this.#version++;
     this.#effects.push({ kind: 'member-forgotten', member, version: this.#version });
-  }
-
-  #remember(address: Address): void {
-    this.#remembered.delete(address);
-    this.#remembered.add(address);
-    for (const oldest of this.#remembered) {
-      if (this.#remembered.size <= this.#options.addressesMax) return;
-      this.#remembered.delete(oldest);
-    }
   }
 
   #makeRoom(): boolean {
@@ -1204,17 +1149,13 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
     if (this.#phase !== 'joined' && this.#phase !== 'leaving') return;
     this.#stats.stalls++;
     this.#feel(stallWeight(ms, this.#options.timeoutMs));
-    if (this.#holdUntil === undefined) this.#heldSince = now;
-    this.#holdUntil = plusMs(now, this.#options.stallGraceMs);
-    this.#stalledMs += ms;
+    this.#stalls.stalled(ms, now);
   }
 
   /** What lay in the socket is heard. The time we could not hear in counts against nobody. */
-  #endHold(now: Instant): void {
-    if (this.#holdUntil === undefined) return;
-    const lostMs = this.#stalledMs + msBetween(this.#heldSince, now);
-    this.#holdUntil = undefined;
-    this.#stalledMs = 0;
+  #judgeAgain(now: Instant): void {
+    const lostMs = this.#stalls.release(now);
+    if (lostMs === 0) return;
     for (const suspicion of this.#suspicions.values()) suspicion.postpone(lostMs);
     this.#suspicionDeadlines.postpone(lostMs);
     this.#relayDeadlines.postpone(lostMs);
