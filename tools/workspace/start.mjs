@@ -1,4 +1,4 @@
-/** `npm start`: one node on loopback with its data under ./data. Arguments after `--` go to `engram start`. */
+/** `npm start`: one node on loopback with its data under ./data, as by default. Arguments after `--` go to `engram start`. */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { ensureInstalled, root } from './ensure-installed.mjs';
@@ -7,10 +7,9 @@ ensureInstalled();
 
 // From source, so that a fresh clone needs no build.
 const main = join(root, 'apps/server/src/main.ts');
-const dataDirectory = join(root, 'data');
 const node = spawn(
   process.execPath,
-  ['--conditions=@engram/source', '--import', 'tsx', main, 'start', '--data-dir', dataDirectory, ...process.argv.slice(2)],
+  ['--conditions=@engram/source', '--import', 'tsx', main, 'start', ...process.argv.slice(2)],
   { cwd: root, stdio: 'inherit' },
 );
 // The terminal sends Ctrl-C to both; whoever stops only this process means the node.

@@ -61,6 +61,8 @@ describe('store', () => {
         yield Buffer.alloc(65_536, 0x61);
       }
     }
+    const notText = await engram(['store', '-'], { stdin: (async function* () { yield Buffer.from([0x61, 0xff, 0xfe]); })() });
+    expect(notText).toMatchObject({ code: 2, err: expect.stringContaining('not UTF-8') as string });
     const { code, err } = await engram(['store', '-'], { stdin: endless() });
     expect([code, err]).toEqual([2, expect.stringMatching(/^error: standard input is longer than 2097152 bytes\nhint: /)]);
     expect(pieces).toBeLessThan(40);
@@ -133,6 +135,8 @@ describe('list and forget', () => {
     await json(['store', 'secret', '--id', 'f1']);
     expect(await engram(['forget', 'f1'])).toEqual({ code: 0, out: 'forgot f1\n', err: '' });
     expect((await json<{ memories: { id: string }[] }>(['list'])).memories.map(({ id }) => id)).not.toContain('f1');
+    await engram(['store', 'another', '--id', 'f2']);
+    expect(await engram(['forget', 'never-was', 'f2'])).toMatchObject({ code: 1, out: 'forgot f2\n' });
     expect(await engram(['forget', 'never-was'])).toMatchObject({ code: 1, out: '', err: expect.stringMatching(/never-was/) as string });
   });
 });

@@ -1,19 +1,18 @@
 import type { Command } from 'commander';
-import { ConfigError, loadConfig, printableConfig, renderConfigReference, type LoadedConfig } from '../config/index.js';
+import { ConfigError, loadConfig, printableConfig, renderConfigReference, type Flags, type LoadedConfig } from '../config/index.js';
 import { exitCodes, print, type Cli } from './cli.js';
+import { withStartFlags } from './start-flags.js';
 import { renderTable } from './tables.js';
 
-interface CheckOptions {
+interface CheckOptions extends Flags {
   readonly config?: string;
   readonly json?: boolean;
 }
 
 export function configCommand(program: Command, cli: Cli, exit: (code: number) => void): void {
   const config = program.command('config').description('check the configuration, or print its reference');
-  config
-    .command('check')
-    .description('print every value and where it comes from; exits 1 when a start would be refused')
-    .option('-c, --config <file>', 'TOML file (default: ENGRAM_CONFIG)')
+  withStartFlags(config.command('check'))
+    .description('print every value and where it comes from; takes the flags of `start`; exits 1 when a start would be refused')
     .option('--json', 'print JSON for scripts')
     .action((options: CheckOptions) => exit(checkConfig(cli, options)));
   config
@@ -23,10 +22,10 @@ export function configCommand(program: Command, cli: Cli, exit: (code: number) =
 }
 
 /** Returns the exit code. Everything that is wrong is printed, not only the first. */
-export function checkConfig(cli: Cli, { config: file, json }: CheckOptions): number {
+export function checkConfig(cli: Cli, { config: file, json, ...flags }: CheckOptions): number {
   let loaded: LoadedConfig;
   try {
-    loaded = loadConfig({ file, env: cli.env });
+    loaded = loadConfig({ file, env: cli.env, flags });
   } catch (error) {
     if (json !== true || !(error instanceof ConfigError)) throw error;
     print(cli.stdout, JSON.stringify({ ok: false, problems: error.problems }));

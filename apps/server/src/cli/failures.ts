@@ -3,7 +3,7 @@ import { CommanderError } from 'commander';
 import { exitCodes, Interrupted, print, type Cli } from './cli.js';
 
 /** Verbs of a cluster: known, so that the answer is not "unknown command", and not there yet. */
-const laterCommands: ReadonlySet<string> = new Set(['members', 'cluster', 'backup', 'restore', 'wal-replay', 'wal-backup', 'bench']);
+const laterCommands: ReadonlySet<string> = new Set(['cluster', 'drain', 'backup', 'restore', 'wal-replay', 'wal-backup', 'bench']);
 
 /** A mistake in how a command was called: exit code 2. */
 export class UsageError extends EngramError {
@@ -37,10 +37,11 @@ export function reportFailure(cli: Cli, error: unknown, asJson: boolean): number
 
 function reportParsing(cli: Cli, error: CommanderError): number {
   // Help and version were printed by the parser; there is nothing to report.
-  if (error.exitCode === 0 || error.code === 'commander.help') return exitCodes.ok;
+  if (error.exitCode === 0) return exitCodes.ok;
+  if (error.code === 'commander.help') return exitCodes.usage;
   const unknown = /unknown command '([^']*)'/.exec(error.message)?.[1];
   if (error.code === 'commander.unknownCommand' && unknown !== undefined && laterCommands.has(unknown)) {
-    print(cli.stderr, `error: '${unknown}' is not available yet: this version runs a single node\nhint: \`engram --help\` lists the commands there are.`);
+    print(cli.stderr, `error: '${unknown}' is not available yet\nhint: \`engram --help\` lists the commands there are.`);
     return exitCodes.usage;
   }
   print(cli.stderr, `${error.message.trimEnd()}\nhint: \`engram --help\` lists the commands, \`engram COMMAND --help\` their options.`);

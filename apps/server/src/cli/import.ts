@@ -37,7 +37,7 @@ interface Tally {
 
 export function importCommand(program: Command, cli: Cli, exit: (code: number) => void): void {
   withRemoteOptions(program.command('import'))
-    .description('store memories from a file of JSON Lines, one memory per line as `engram export` writes them')
+    .description('store memories from a file of JSON Lines, one memory per line as `engram export` writes them; when they were stored is said anew')
     .argument('<file>', 'the file; - reads standard input')
     .option('-s, --space <space>', 'store every line in this space, whatever the line says')
     .addHelpText('after', '\nA line without an id gets one made from what it says. Importing a file again, or the rest of it after an\ninterruption, is therefore harmless: what is stored already is recognised. Bad lines are reported and left out.')

@@ -37,8 +37,8 @@ export function buildProgram(cli: Cli, host: Host, exit: (code: number) => void)
     .showSuggestionAfterError(true)
     .configureOutput({
       writeOut: (text) => void cli.stdout.write(text),
-      // Complaints are thrown as well, and told once, in our words.
-      writeErr: () => {},
+      // Complaints are thrown as well, and told once, in our words. What is left is the help of a command called without any.
+      writeErr: (text) => void (text.startsWith('Usage:') && cli.stderr.write(text)),
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     })
@@ -48,7 +48,7 @@ export function buildProgram(cli: Cli, host: Host, exit: (code: number) => void)
   storeCommand(program, cli);
   recallCommand(program, cli);
   listCommand(program, cli);
-  forgetCommand(program, cli);
+  forgetCommand(program, cli, exit);
   spacesCommand(program, cli);
   importCommand(program, cli, exit);
   exportCommand(program, cli);

@@ -1,9 +1,9 @@
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import type { Logger } from 'pino';
 import { loadConfig, type Flags, type LoadedConfig } from '../config/index.js';
 import { coloured, exitCodes, print, type Cli } from './cli.js';
 import { createLog } from './log.js';
-import { collect } from './remote.js';
+import { withStartFlags } from './start-flags.js';
 
 interface StartOptions extends Flags {
   readonly config?: string;
@@ -38,19 +38,8 @@ const stopSignals = ['SIGTERM', 'SIGINT'] as const;
 const sameRequestMs = 250;
 
 export function startCommand(program: Command, cli: Cli, exit: (code: number) => void, host: Host): void {
-  program
-    .command('start')
+  withStartFlags(program.command('start'))
     .description('start a node')
-    .option('-c, --config <file>', 'TOML file (default: ENGRAM_CONFIG)')
-    .option('--http-port <port>', 'port of HTTP; 0 takes any free one (default: 7432)')
-    .option('--grpc-port <port>', 'port of gRPC; 0 takes any free one (default: 50051)')
-    .option('-d, --data-dir <dir>', 'where the data lives (default: ./data)')
-    .option('--node-id <id>', 'name of the node (default: made up at the first start and kept)')
-    .option('--log-level <level>', 'least severe message that is written (default: info)')
-    .option('--cluster-mode <mode>', 'single, the only mode of this version')
-    // Flags of a cluster are understood, so that they are refused with a reason rather than as unknown.
-    .addOption(new Option('--swim-port <port>').hideHelp())
-    .addOption(new Option('--seed <address>').argParser(collect).hideHelp())
     .action(async (options: StartOptions) => {
       const { config, ...flags } = options;
       const loaded = loadConfig({ file: config, env: cli.env, flags });

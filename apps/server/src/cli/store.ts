@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { Command } from 'commander';
 import type { ApiClient } from './api-client.js';
 import { print, type Cli } from './cli.js';
@@ -73,5 +74,7 @@ async function readAll(cli: Cli): Promise<string> {
     if (bytes > stdinBytesMax) throw new UsageError(`standard input is longer than ${stdinBytesMax} bytes`, 'A memory holds 1 MiB. `engram import` takes many memories, one JSON object per line.');
     chunks.push(buffer);
   }
-  return Buffer.concat(chunks).toString('utf8').replace(/\r?\n$/, '');
+  const whole = Buffer.concat(chunks);
+  if (!isUtf8(whole)) throw new UsageError('standard input is not UTF-8', 'Convert it first, for example with iconv.');
+  return whole.toString('utf8').replace(/\r?\n$/, '');
 }

@@ -43,7 +43,7 @@ test('a damaged log is first looked at, then repaired, and the node starts again
 
   const dry = await run(['wal-salvage', '--data-dir', dataDir, '--dry-run']);
   expect(dry.code).toBe(0);
-  expect(dry.out).toMatch(/^2 entries can be read and would be kept\.\nlost: .*\(entry 2\)\n.* would be moved to .*\nNothing was changed\. Run it without --dry-run to do it\.\n$/);
+  expect(dry.out).toMatch(/^2 entries can be read and would be kept\.\nunreadable: .*\(entry 2\)\n.* would be moved to .*\nNothing was changed\. Run it without --dry-run to do it\.\n$/);
   await expect(start()).rejects.toMatchObject({ code: 'log_damaged' });
 
   const { code, out } = await run(['wal-salvage', '--data-dir', dataDir, '--json']);

@@ -38,9 +38,9 @@ function describe({ needed, dryRun, resumed, entriesKept, losses, damagedDirecto
   return [
     ...finished,
     `${entriesKept} entries can be read and ${would} kept.`,
-    ...losses.map(({ file, offset, bytes, reason, firstLsn, lastLsn }) => `lost: ${file} at ${offset}, ${bytes === 0 ? 'the whole file' : readableBytes(bytes)}: ${reason}${lostEntries(firstLsn, lastLsn)}`),
+    ...losses.map(({ file, offset, bytes, reason, firstLsn, lastLsn }) => `unreadable: ${file} at ${offset}, ${bytes === 0 ? 'the whole file' : readableBytes(bytes)}: ${reason}${lostEntries(firstLsn, lastLsn)}`),
     ...(moved.length === 0 ? [] : [`${moved.join(', ')} ${would} moved to ${damagedDirectory ?? 'a folder beside the log'}.`]),
-    dryRun ? 'Nothing was changed. Run it without --dry-run to do it.' : 'Start the node again; what was lost is named above.',
+    dryRun ? 'Nothing was changed. Run it without --dry-run to do it.' : 'Start the node again. Entries named above are lost unless the store had applied them before; the start says which.',
   ].join('\n');
 }
 

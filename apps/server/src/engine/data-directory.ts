@@ -9,9 +9,9 @@
  *   store/        the embedded store: what the log has been applied to
  * ```
  */
-import { mkdir, open, readFile, rename, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, stat, type FileHandle } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { EngramError, parseNodeId, type NodeId, type Random } from '@engram/kernel';
 
 // CommonJS without types; two functions of it are all we use.
@@ -59,13 +59,36 @@ export async function openDataDirectory(path: string, nodeId: NodeId | undefined
 
 async function mkdirOrExplain(root: string): Promise<void> {
   try {
-    await mkdir(root, { recursive: true, mode: 0o700 });
+    await makeDirectory(root);
   } catch (cause) {
     throw new EngramError('invalid_config', `The data directory ${root} cannot be made: ${(cause as Error).message}.`, {
       hint: 'Choose another place with --data-dir, or make the directory and give this user the right to write in it.',
       cause,
     });
   }
+}
+
+/**
+ * Makes a directory and those above it. Node's own `recursive` spins for ever where a file system refuses a directory
+ * as if its parent were missing (`/proc`), and calls a read-only one missing too.
+ */
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return;
+    if (code !== 'ENOENT' || (await isDirectory(dirname(path)))) throw error;
+    await makeDirectory(dirname(path));
+    await mkdir(path, { mode: 0o700 });
+  }
+}
+
+function isDirectory(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
 }
 
 async function takeLock(root: string): Promise<FileHandle> {
@@ -97,6 +120,11 @@ async function loadOrCreateIdentity(root: string, configured: NodeId | undefined
     throw error;
   });
   if (text === undefined) {
+    if (configured === undefined && (await holdsData(root))) {
+      throw new EngramError('store_damaged', `${root} holds a log or a store, but ${file} is missing: whose data this is cannot be told.`, {
+        hint: 'Put the file back from a copy, or say the id that this node had with --node-id.',
+      });
+    }
     const nodeId = configured ?? parseNodeId(`node-${Buffer.from(random.bytes(5)).toString('hex')}`);
     await writeDurably(root, file, `${JSON.stringify({ format: FORMAT_VERSION, node_id: nodeId })}\n`);
     return nodeId;
@@ -113,6 +141,11 @@ async function loadOrCreateIdentity(root: string, configured: NodeId | undefined
     });
   }
   return nodeId;
+}
+
+async function holdsData(root: string): Promise<boolean> {
+  const names = await readdir(root);
+  return names.includes('wal') || names.includes('store');
 }
 
 function parseIdentity(file: string, text: string): { format: unknown; nodeId: NodeId } {

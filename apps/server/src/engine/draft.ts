@@ -52,7 +52,7 @@ function sameVector(a: Float32Array | undefined, b: Float32Array | undefined): b
 export function fingerprintOf(draft: MemoryDraft): string {
   const { space, id, content, tags, confidence, whenMs, metadata, embedding } = draft;
   const hash = createHash('sha256');
-  hash.update(JSON.stringify([space, id ?? null, content, tags, confidence ?? null, whenMs ?? null, sortKeys(metadata ?? null)]));
+  hash.update(JSON.stringify([space, id ?? null, content, tags, confidence ?? DEFAULT_CONFIDENCE, whenMs ?? null, sortKeys(metadata ?? null)]));
   if (embedding) hash.update(new Uint8Array(embedding.buffer, embedding.byteOffset, embedding.byteLength));
   return hash.digest('hex').slice(0, 32);
 }

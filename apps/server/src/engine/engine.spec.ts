@@ -95,6 +95,21 @@ describe('storing', () => {
     expect(await engine.store(draft('later'), { idempotencyKey: 'k' })).toMatchObject({ outcome: 'stored' });
   });
 
+  test('a default that is spelled out makes no other request of it', async () => {
+    const engine = await open();
+    await engine.store(draft('once'), { idempotencyKey: 'k' });
+    expect(await engine.store(draft('once', { confidence: 0.7 }), { idempotencyKey: 'k' })).toMatchObject({ outcome: 'already-stored' });
+  });
+
+  test('ids made up after a restart sort behind those before it, even when the wall clock went back', async () => {
+    const engine = await open();
+    const first = await engine.store(draft('before'));
+    await engine.close();
+    wallMs -= 60_000;
+    const second = await (await open()).store(draft('after'));
+    expect(second.memory.id > first.memory.id).toBe(true);
+  });
+
   test('the order of metadata keys makes no difference, their values do', async () => {
     const engine = await open();
     await engine.store(draft('m', { metadata: { a: 1, b: { c: 2, d: 3 } } }), { idempotencyKey: 'k' });
@@ -226,6 +241,19 @@ describe('the data directory', () => {
     expect(again.nodeId).toBe(engine.nodeId);
     await again.close();
     await expect(open({ nodeId: parseNodeId('somebody-else') })).rejects.toThrow(code('invalid_config'));
+  });
+
+  test('that lost its identity is refused, unless the id is said', async () => {
+    const engine = await open();
+    const { memory } = await engine.store(draft('x'));
+    await engine.close();
+    rmSync(join(directory, 'node.json'));
+    await expect(open()).rejects.toThrow(code('store_damaged'));
+    expect((await open({ nodeId: engine.nodeId })).get(space, memory.id)).toEqual(memory);
+  });
+
+  test.runIf(process.platform === 'linux')('where the file system makes no directories is a clear error, not a loop', async () => {
+    await expect(open({ dataDirectory: '/proc/engram-data' })).rejects.toThrow(code('invalid_config'));
   });
 
   test('with a damaged identity is refused, and stays as it was', async () => {

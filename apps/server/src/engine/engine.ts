@@ -10,7 +10,7 @@
  * repaired at the next start by applying the rest of the log.
  */
 import { performance } from 'node:perf_hooks';
-import { assert, EngramError, HybridClock, UlidFactory, type Hlc, type MemoryId, type NodeId, type SpaceId } from '@engram/kernel';
+import { assert, EngramError, HybridClock, hlcPhysicalMs, UlidFactory, type Hlc, type MemoryId, type NodeId, type SpaceId } from '@engram/kernel';
 import { encodeOperation, openMemoryStore, type IdempotencyRecord, type Memory, type MemoryStore, type Operation, type SpacePolicy, type SpaceSummary } from '@engram/memory';
 import { openWriteAheadLog, type LogEntry, type Lsn, type WriteAheadLog } from '@engram/replication';
 import { Claims, idClaim, keyClaim, policyClaim, vectorClaim } from './claims.js';
@@ -245,14 +245,15 @@ export class Engine {
   }
 
   /** Sets a space's policy, making the space when it is new. @throws EngramError what a write can meet (see `store`). */
-  async setSpacePolicy(space: SpaceId, policy: SpacePolicy): Promise<SpaceSummary> {
+  async setSpacePolicy(space: SpaceId, policy: SpacePolicy): Promise<{ readonly summary: SpaceSummary; readonly durability: Durability }> {
     this.#checkOpen();
     if (policy.ack !== undefined) reachLocal(policy.ack);
+    const durability = reachLocal();
     const write = writeOf(space, { kind: 'set-space-policy', space, policy }, [policyClaim(space)]);
     this.#store.admit(write.operation);
     for (let pending = this.#claims.heldOn(policyClaim(space)); pending; pending = this.#claims.heldOn(policyClaim(space))) await pending;
     await this.#commit([write], this.#claims.hold(write.claims));
-    return this.space(space);
+    return { summary: this.space(space), durability };
   }
 
   /** Whether this node does its work: `failed` acknowledges no writes, `degraded` refuses them for now. */
@@ -330,7 +331,7 @@ export class Engine {
     this.#checkOpen();
     const nowMs = this.#wallClockMs();
     // First of all, so that nothing below meets a draft that breaks the rules.
-    const memory = completeDraft(draft, draft.id ?? this.#ulids.next(nowMs), nowMs);
+    const memory = completeDraft(draft, draft.id ?? this.#nextId(nowMs), nowMs);
     const claims: string[] = [];
     let idempotency: Extract<Operation, { kind: 'store' }>['idempotency'];
     if (idempotencyKey !== undefined) {
@@ -363,6 +364,11 @@ export class Engine {
     const operation: Operation = idempotency ? { kind: 'store', memory, idempotency } : { kind: 'store', memory };
     this.#store.admit(operation);
     return { kind: 'append', write: writeOf(memory.space, operation, claims) };
+  }
+
+  /** Never sorts before an id that was given out earlier, also by an earlier process whose clock was ahead. */
+  #nextId(nowMs: number): MemoryId {
+    return this.#ulids.next(Math.max(nowMs, hlcPhysicalMs(this.#clock.highWater())));
   }
 
   /** A key that was used before: the same draft gets the same answer, another draft is refused. */

@@ -11,7 +11,7 @@ test('a node whose log accepts and whose store commits is healthy', () => {
 });
 
 test('a full disk degrades, and says that writes resume', () => {
-  const { status, reasons } = healthOf(log('full', 'ENOSPC'), { state: 'stalled', reason: 'ENOSPC' }, undefined);
+  const { status, reasons } = healthOf(log('full', 'the disk is full: ENOSPC'), { state: 'stalled', reason: 'ENOSPC' }, undefined);
   expect(status).toBe('degraded');
   expect(reasons.join()).toMatch(/disk is full: ENOSPC.*resume.*store cannot commit/);
 });

@@ -11,7 +11,7 @@ export function healthOf(log: LogStatus, store: StoreStatus, failure: string | u
   ];
   if (failed.length > 0) return { status: 'failed', reasons: failed };
   const degraded = [
-    ...(log.state === 'full' ? [`the disk is full: ${log.reason ?? 'no space left'}; writes resume when space returns`] : []),
+    ...(log.state === 'full' ? [`${log.reason ?? 'the disk is full'}; writes resume when space returns`] : []),
     ...(store.state === 'stalled' ? [`the store cannot commit: ${store.reason}; acknowledged writes are safe in the log`] : []),
   ];
   return { status: degraded.length > 0 ? 'degraded' : 'healthy', reasons: degraded };

@@ -11,9 +11,12 @@ export async function replay(log: WriteAheadLog, store: MemoryStore, logger: Eng
   if (tornTail) {
     logger?.warn({ ...tornTail }, 'cut off a torn log tail: a write that was never acknowledged');
   }
-  for (const gap of gaps) logger?.warn({ ...gap }, 'the log has a gap that a salvage left: these entries are lost');
   for (const stray of strays) logger?.warn({ file: stray }, 'a file in the log directory is not part of the log; it was left alone');
   const applied = store.applied.lsn;
+  for (const gap of gaps) {
+    const what = gap.lastLsn <= applied ? 'the store has what was in it' : 'entries in it that the store has not seen are lost';
+    logger?.warn({ ...gap, applied }, `the log has a gap that a salvage left; ${what}`);
+  }
   if (applied + 1 < firstLsn) {
     throw new EngramError(
       'store_damaged',

@@ -125,6 +125,7 @@ test('a forgotten memory is gone for good; forgetting it again is answered the s
   const forget = () => node.server.inject({ method: 'DELETE', url: '/api/v1/memory/gone' });
   const first = await forget();
   expect([first.statusCode, first.body]).toEqual([204, '']);
+  expect(first.headers['x-engram-durability']).toBe('requested=local, reached=local, copies=1');
   expect((await forget()).statusCode).toBe(204);
   expect(await get('/api/v1/memory/gone')).toMatchObject({ status: 404, body: { error: { code: 'memory_not_found' } } });
   expect(await store({ id: 'gone', content: 'to be forgotten' })).toMatchObject({ status: 409, body: { error: { code: 'id_forgotten' } } });

@@ -168,19 +168,18 @@ export const SpacePolicy = Type.Object(
   { $id: 'SpacePolicy', description: 'How a space is kept. What is not given is as the node has it.', ...closed },
 );
 
-export const SpaceAnswer = Type.Object(
-  {
-    space: Space,
-    memories: Type.Integer(),
-    forgotten: Type.Integer({ description: 'Tombstones of forgotten memories.' }),
-    bytes: Type.Integer(),
-    dimension: Type.Optional(Type.Integer({ description: 'Of its embeddings, once one is stored.' })),
-    policy: ref(SpacePolicy),
-    primary: Type.String({ description: 'The node that takes its writes.' }),
-    replicas: Type.Array(Type.String()),
-  },
-  { $id: 'Space', description: 'A space: how much is in it, how it is kept, and where.' },
-);
+const spaceFields = {
+  space: Space,
+  memories: Type.Integer(),
+  forgotten: Type.Integer({ description: 'Tombstones of forgotten memories.' }),
+  bytes: Type.Integer(),
+  dimension: Type.Optional(Type.Integer({ description: 'Of its embeddings, once one is stored.' })),
+  policy: ref(SpacePolicy),
+  primary: Type.String({ description: 'The node that takes its writes.' }),
+  replicas: Type.Array(Type.String()),
+};
+export const SpaceAnswer = Type.Object(spaceFields, { $id: 'Space', description: 'A space: how much is in it, how it is kept, and where.' });
+export const SpaceSet = Type.Object({ ...spaceFields, durability: ref(Durability) }, { $id: 'SpaceSet', description: 'A space whose policy was just set.' });
 
 export const SpacesAnswer = Type.Object({ spaces: Type.Array(ref(SpaceAnswer)) }, { $id: 'Spaces', description: 'The spaces of the node.' });
 
@@ -231,7 +230,7 @@ export const SystemStatus = Type.Object(
 
 export const sharedSchemas = [
   Durability, MemoryDraft, Memory, StoredMemory, ErrorAnswer, BatchResult, LineResult,
-  Cue, RecallBody, RecallAnswer, SpacePolicy, SpaceAnswer, SpacesAnswer, Health, Readiness, SystemStatus,
+  Cue, RecallBody, RecallAnswer, SpacePolicy, SpaceAnswer, SpaceSet, SpacesAnswer, Health, Readiness, SystemStatus,
 ] as const;
 
 /** Headers and query fields that several routes share. */

@@ -108,7 +108,7 @@ export function recallFields(answer: RecallAnswer, include: 'embedding' | undefi
     partial,
     missing: missing.map(({ space, reason }) => ({ partition: partitionOf(space, DEFAULT_PARTITIONS), space, reason })),
     penalty,
-    took_ms: tookMs,
+    took_ms: Math.round(tookMs * 1_000) / 1_000,
   };
 }
 

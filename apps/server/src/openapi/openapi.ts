@@ -37,6 +37,8 @@ export function publishOpenApi(server: HttpServer, version: string): void {
   server.register(swaggerUi, {
     routePrefix: '/docs',
     staticCSP: true,
+    // Off loopback the page is often served over plain HTTP, where browsers would ask for its parts by HTTPS and get nothing.
+    transformStaticCSP: (policy) => policy.replace(/\s*upgrade-insecure-requests;?/, ''),
     // The default asks a server on the internet to validate the document.
     uiConfig: { validatorUrl: null as never, deepLinking: true },
   });

@@ -99,7 +99,7 @@ export function memoryRoutes(server: HttpServer, context: RouteContext): void {
         operationId: 'forgetMemory',
         tags,
         summary: 'Forget a memory',
-        description: 'For good: the content goes, a tombstone stays, and the id cannot be stored again. Forgetting it again answers the same.',
+        description: 'For good: the content goes, a tombstone stays, and the id cannot be stored again. Forgetting it again answers the same. The header `X-Engram-Durability` says how safe it is.',
         headers: Type.Object(schemas.SpaceHeader),
         params: schemas.IdParams,
         querystring: Type.Object({ ...schemas.SpaceQuery, ...schemas.AckQuery }, closed),
@@ -109,8 +109,9 @@ export function memoryRoutes(server: HttpServer, context: RouteContext): void {
     (request, reply) => measured(context, 'forget', async () => {
       const { headers, query, params } = request;
       const space = spaceOf({ header: headers['x-memory-space'], query: query.space });
-      await engine.forget(space, parseMemoryId(params.id), writeOptionsOf(query.ack, undefined));
-      reply.code(204);
+      const { durability } = await engine.forget(space, parseMemoryId(params.id), writeOptionsOf(query.ack, undefined));
+      // An answer without a body says in a header what every answer to a write says.
+      reply.code(204).header('x-engram-durability', `requested=${durability.requested}, reached=${durability.reached}, copies=${durability.copies}`);
       return null;
     }),
   );

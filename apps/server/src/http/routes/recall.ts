@@ -11,7 +11,7 @@ type Tuning = Pick<RecallBody, 'limit' | 'min_confidence' | 'timeout_ms'>;
 const { ref } = schemas;
 const tags = ['Recall'];
 const description =
-  'Ranks by words, by vectors when both sides have them, and by what is near the hits in time, tags and names. Answers with a confidence, and says what it could not see.';
+  'Ranks by words, by vectors when both sides have them, and by what is near the hits in time, tags and names. Answers with a confidence, and says what it could not see. Memories that are together larger than 64 MiB are refused with `payload_too_large`: ask with a lower `limit`.';
 
 export function recallRoutes(server: HttpServer, context: RouteContext): void {
   const { engine } = context;
@@ -42,7 +42,7 @@ export function recallRoutes(server: HttpServer, context: RouteContext): void {
   server.get(
     '/api/v1/recall',
     {
-      config: { operation: 'recall', errors: ['space_not_found', 'embedding_dimension_mismatch'] },
+      config: { operation: 'recall', errors: ['payload_too_large', 'space_not_found', 'embedding_dimension_mismatch'] },
       schema: {
         operationId: 'recallByQuery',
         tags,

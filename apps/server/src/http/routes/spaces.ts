@@ -38,13 +38,13 @@ export function spaceRoutes(server: HttpServer, context: RouteContext): void {
         description: 'Replaces the whole policy, and makes the space when it is new.',
         params: schemas.SpaceParams,
         body: ref(schemas.SpacePolicy),
-        response: { 200: ref(schemas.SpaceAnswer) },
+        response: { 200: ref(schemas.SpaceSet) },
       },
     },
     (request) =>
       measured(context, 'set_space_policy', async () => {
-        const summary = await engine.setSpacePolicy(parseSpaceId(request.params.space), policyOf(request.body));
-        return spaceFields(summary, engine.nodeId);
+        const { summary, durability } = await engine.setSpacePolicy(parseSpaceId(request.params.space), policyOf(request.body));
+        return { ...spaceFields(summary, engine.nodeId), durability };
       }),
   );
 }
