@@ -1,6 +1,6 @@
 import { assert, EngramError, type MemoryId } from '@engram/kernel';
 import { analysisLimits, readText } from './analysis.js';
-import { grown } from './growable.js';
+import { grown, rowsAtFirst } from './growable.js';
 import type { Memory } from './memory.js';
 import { ordinalsMax, packPosting, Postings } from './postings.js';
 import { offsetOf, sliceClassFor, Slices } from './slices.js';
@@ -23,13 +23,13 @@ export class MemoryTable {
   readonly #ordinals = new Map<MemoryId, number>();
   readonly #ids: MemoryId[] = [];
   readonly #freeOrdinals: number[] = [];
-  #whenMs = new Float64Array(64);
-  #confidence = new Float64Array(64);
+  #whenMs = new Float64Array(rowsAtFirst);
+  #confidence = new Float64Array(rowsAtFirst);
   /** How many words the content has, repetitions included: its length to BM25. */
-  #wordCount = new Uint32Array(64);
-  #asks = new Uint8Array(64);
+  #wordCount = new Uint32Array(rowsAtFirst);
+  #asks = new Uint8Array(rowsAtFirst);
   /** Address of the memory's list of distinct terms: their number, then the terms. Needed to take it out again. */
-  #terms = new Uint32Array(64);
+  #terms = new Uint32Array(rowsAtFirst);
   #wordTotal = 0;
 
   get size(): number {

@@ -1,5 +1,5 @@
 import { assert } from '@engram/kernel';
-import { grown } from './growable.js';
+import { grown, rowsAtFirst } from './growable.js';
 import { offsetOf, type Slices } from './slices.js';
 
 /** A posting is one word: the memory's ordinal in the upper 24 bits, the term's count there, up to 255, in the lower 8. */
@@ -24,7 +24,7 @@ export class Postings {
    * Two words per term, side by side because they are needed together: how many memories hold it, and the address of its
    * newest slice, 0 while it has none.
    */
-  #heads = new Uint32Array(128);
+  #heads = new Uint32Array(2 * rowsAtFirst);
 
   constructor(slices: Slices) {
     this.#slices = slices;

@@ -50,3 +50,21 @@ test('the class for a number of words is the smallest that holds them', () => {
 test('a class out of range is our own mistake', () => {
   expect(() => new Slices().allocate(sliceClassMax + 1)).toThrow(/slice class/);
 });
+
+test('a heap begins small and never takes more than four times what is asked of it', () => {
+  const slices = new Slices();
+  expect(slices.bytes).toBe(256);
+  let asked = 0;
+  for (let i = 0; i < 2_000; i++) {
+    slices.allocate(4);
+    asked += 4 * 2 ** 4;
+    expect(slices.bytes).toBeLessThanOrEqual(256 + 4 * asked);
+  }
+});
+
+test('a slice larger than the page whose turn it is gets a page of its size', () => {
+  const slices = new Slices();
+  const large = slices.allocate(sliceClassMax);
+  expect(slices.pageOf(large).length - offsetOf(large)).toBeGreaterThanOrEqual(2 ** sliceClassMax);
+  expect(slices.bytes).toBe(256 + 4 * 2 ** sliceClassMax);
+});

@@ -55,3 +55,20 @@ test('coming and going for ever takes no further room', () => {
   for (let r = 1; r < 30; r++) round(r);
   expect(index.bytes).toBe(bytes);
 });
+
+test('a space of one short memory takes a few KiB, with its vector that much more', () => {
+  const content = 'She prefers green tea over coffee, except on the morning after a night flight';
+  expect(new SpaceIndex().bytes).toBeLessThan(1_024);
+  expect(indexOf([remembered('m1', content, { tags: ['drinks'] })]).bytes).toBeLessThan(2_048);
+  const embedding = new Float32Array(768).fill(1);
+  expect(indexOf([remembered('m1', content, { tags: ['drinks'], embedding })]).bytes).toBeLessThan(2_048 + embedding.byteLength);
+});
+
+test('what an index takes keeps in proportion to what it holds', () => {
+  const sizes = [10, 100, 1_000, 10_000];
+  const index = new SpaceIndex();
+  for (const size of sizes) {
+    while (index.size < size) index.add(remembered(`m${index.size}`, `the ${index.size % 97} boats of harbour ${index.size % 89} wait for the tide`));
+    expect(index.bytes / size).toBeLessThan(512);
+  }
+});

@@ -98,8 +98,9 @@ export class Timeline {
     return { chunk: this.#chunks.length, slot: 0 };
   }
 
+  /** An array that grew by pushing has up to half of its length and 16 to spare. */
   get bytes(): number {
-    return this.#chunks.length * chunkMax * 8;
+    return this.#chunks.reduce((sum, { length }) => sum + 8 * Math.min(chunkMax, 1.5 * length + 16), 0);
   }
 }
 

@@ -59,3 +59,14 @@ describe('slots', () => {
     expect(vectors.cosine(20, axis(2))).toBe(1);
   });
 });
+
+test('room for vectors grows with their number, and growing keeps them', () => {
+  const vectors = new Vectors();
+  const count = 3_000;
+  const vectorOf = (i: number): Float32Array => Float32Array.from({ length: 128 }, (_, j) => (j === i % 128 ? 1 : 0));
+  for (let i = 0; i < count; i++) {
+    vectors.add(i, vectorOf(i));
+    expect(vectors.bytes).toBeLessThanOrEqual(2 * (i + 1) * (128 + 1) * 4 + 32 + (i < 2_048 ? 0 : 2 ** 20));
+  }
+  for (let i = 0; i < count; i++) expect(vectors.cosine(i, vectorOf(i))).toBe(1);
+});

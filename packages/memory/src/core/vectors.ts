@@ -7,7 +7,8 @@ const noSlot = -1;
 
 /**
  * The vectors of one space, of one dimension, each scaled to length 1 when it comes in, so that cosine is a plain dot
- * product. They lie one after the other in pages of 1 MiB; a freed slot is used again.
+ * product. They lie one after the other in pages of 1 MiB, of which the first grows to that size by doubling from a single
+ * vector; a freed slot is used again.
  */
 export class Vectors {
   #dimension: number | undefined;
@@ -45,7 +46,7 @@ export class Vectors {
     this.checkDimension(embedding);
     if (this.#dimension === undefined) this.#begin(embedding.length);
     const slot = this.#freeSlots.pop() ?? this.#slots++;
-    const page = (this.#pages[Math.floor(slot / this.#perPage)] ??= new Float32Array(this.#perPage * embedding.length));
+    const page = this.#pageFor(slot, embedding.length);
     writeNormalised(embedding, page, (slot % this.#perPage) * embedding.length);
     this.#slotPlusOne = grown(this.#slotPlusOne, ordinal + 1);
     this.#slotPlusOne[ordinal] = slot + 1;
@@ -73,7 +74,19 @@ export class Vectors {
   }
 
   get bytes(): number {
-    return this.#pages.length * this.#perPage * (this.#dimension ?? 0) * 4 + this.#slotPlusOne.byteLength;
+    return this.#pages.reduce((sum, page) => sum + page.byteLength, 0) + this.#slotPlusOne.byteLength;
+  }
+
+  /** The page a slot lies in, which is begun or grown when the slot is past its end. */
+  #pageFor(slot: number, dimension: number): Float32Array {
+    const number = Math.floor(slot / this.#perPage);
+    const page = this.#pages[number];
+    const slotsNeeded = (slot % this.#perPage) + 1;
+    if (page !== undefined && page.length >= slotsNeeded * dimension) return page;
+    const slots = number > 0 ? this.#perPage : Math.min(this.#perPage, Math.max(slotsNeeded, 2 * ((page?.length ?? 0) / dimension)));
+    const bigger = new Float32Array(slots * dimension);
+    if (page !== undefined) bigger.set(page);
+    return (this.#pages[number] = bigger);
   }
 
   #begin(dimension: number): void {
