@@ -11,7 +11,7 @@ export interface GrpcLimits {
   readonly maxMessageBytes?: number;
   /** Most calls at the same time on one connection; a client queues the next one. @default 128 */
   readonly maxConcurrentStreams?: number;
-  /** Most `StoreStream` calls at the same time on this node. Each holds one batch at work and one that waits. @default 64 */
+  /** Most `StoreStream` calls at the same time on this node. Each holds two batches at work and one that waits. @default 64 */
   readonly maxStoreStreams?: number;
   /** How long a connection may be silent before the server asks whether the client is still there, in ms. @default 30000 */
   readonly keepaliveMs?: number;
@@ -66,7 +66,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     'grpc.keepalive_timeout_ms': limits.keepaliveTimeoutMs,
     // Two servers on one port would each get a part of the connections and none would say so.
     'grpc.so_reuseport': 0,
-    // One batch at work and one that waits for it keep both the network and the disk busy.
+    // Two batches at work and one that waits for them keep the network, the processor and the disk busy.
     interceptors: [limitReadAhead(1)],
   });
   server.addService(definition, implementation);

@@ -3,6 +3,7 @@ import type { Handlers, ListRequest, ListResponse, MemoryDefinition, RecallReque
 import { StoredMemory } from '@engram/rpc';
 import type { BatchResult, Engine, MemoryDraft } from '../engine/index.js';
 import type { ServerMetrics } from '../metrics/index.js';
+import { overlapped } from '../overlapped.js';
 import { untilStopping } from './until-stopping.js';
 import { cueOf, draftOf, durabilityMessage, memoryIdOf, memoryMessage, recallMessage, resultMessage, spaceOf, spacesOf, storeMessage, writeOptionsOf } from './messages.js';
 
@@ -49,10 +50,10 @@ export function memoryService({ engine, metrics, messageBytesMax, storeStreamsMa
       if (storeStreams >= storeStreamsMax) throw tooManyStreams(storeStreams);
       storeStreams += 1;
       try {
-        for await (const batch of untilStopping(batches, stopping)) {
+        yield* overlapped(untilStopping(batches, stopping), async (batch) => {
           call.checkDeadline();
-          yield await storeBatch(engine, metrics, batch);
-        }
+          return storeBatch(engine, metrics, batch);
+        });
       } finally {
         storeStreams -= 1;
       }

@@ -1,6 +1,7 @@
 import type { ErrorCode } from '@engram/kernel';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyBaseLogger, FastifyInstance, RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerDefault } from 'fastify';
+import type { Membership } from '../cluster/index.js';
 import type { Engine } from '../engine/index.js';
 import type { Operation, ServerMetrics } from '../metrics/index.js';
 import type { Admission } from './admission.js';
@@ -19,6 +20,7 @@ export type HttpEngine = Pick<
 /** What routes are given. */
 export interface RouteContext {
   readonly engine: HttpEngine;
+  readonly membership: Membership;
   readonly metrics: ServerMetrics;
   readonly log: FastifyBaseLogger;
   readonly limits: Required<HttpLimits>;

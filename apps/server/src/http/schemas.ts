@@ -12,9 +12,9 @@ export function ref<T extends TSchema>(schema: T) {
 }
 
 const closed = { additionalProperties: false } as const;
-const oneOf = <const T extends readonly string[]>(values: T, description: string) => Type.Unsafe<T[number]>({ type: 'string', enum: [...values], description });
+export const oneOf = <const T extends readonly string[]>(values: T, description: string) => Type.Unsafe<T[number]>({ type: 'string', enum: [...values], description });
 
-const Time = (description: string) => Type.String({ format: 'date-time', description: `${description} RFC 3339.` });
+export const Time = (description: string) => Type.String({ format: 'date-time', description: `${description} RFC 3339.` });
 const Unit = (description: string, options: object = {}) => Type.Number({ minimum: 0, maximum: 1, description, ...options });
 const Tags = (description: string) => Type.Array(Type.String(), { maxItems: memoryLimits.tagsMax, description });
 const Embedding = (description: string) => Type.Array(Type.Number(), { minItems: 1, maxItems: memoryLimits.embeddingDimensionsMax, description });
@@ -183,6 +183,17 @@ export const SpaceSet = Type.Object({ ...spaceFields, durability: ref(Durability
 
 export const SpacesAnswer = Type.Object({ spaces: Type.Array(ref(SpaceAnswer)) }, { $id: 'Spaces', description: 'The spaces of the node.' });
 
+export const clusterHealthFields = {
+  cluster: Type.Optional(Type.String({ description: 'Name of the cluster; a node that runs alone has none.' })),
+  status: oneOf(['healthy', 'degraded', 'critical'], 'At least 80 % of the nodes alive, at least 50 %, fewer.'),
+  total_nodes: Type.Integer({ description: 'The node that answers included.' }),
+  alive_nodes: Type.Integer(),
+  suspect_nodes: Type.Integer(),
+  dead_nodes: Type.Integer({ description: 'Dead and left.' }),
+};
+
+export const ClusterSummary = Type.Object(clusterHealthFields, { $id: 'ClusterSummary', description: 'How many nodes there are, and how many can be worked with.' });
+
 export const Health = Type.Object(
   {
     status: oneOf(['healthy', 'degraded', 'failed'], '`failed` acknowledges no writes; `degraded` refuses them for now.'),
@@ -190,6 +201,7 @@ export const Health = Type.Object(
     version: Type.String(),
     uptime_ms: Type.Integer(),
     reasons: Type.Array(Type.String(), { description: 'Why the node is not healthy.' }),
+    cluster: Type.Optional(ref(ClusterSummary)),
   },
   { $id: 'Health', description: 'How the node is, and why.' },
 );
@@ -230,7 +242,7 @@ export const SystemStatus = Type.Object(
 
 export const sharedSchemas = [
   Durability, MemoryDraft, Memory, StoredMemory, ErrorAnswer, BatchResult, LineResult,
-  Cue, RecallBody, RecallAnswer, SpacePolicy, SpaceAnswer, SpaceSet, SpacesAnswer, Health, Readiness, SystemStatus,
+  Cue, RecallBody, RecallAnswer, SpacePolicy, SpaceAnswer, SpaceSet, SpacesAnswer, ClusterSummary, Health, Readiness, SystemStatus,
 ] as const;
 
 /** Headers and query fields that several routes share. */

@@ -6,15 +6,18 @@ import { randomBytes } from 'node:crypto';
 import { EngramError } from '@engram/kernel';
 import { fastify, LogController, type FastifyBaseLogger, type FastifyError, type FastifyReply, type FastifyRequest, type RawServerDefault } from 'fastify';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import { loneMembership, type Membership } from '../cluster/index.js';
 import type { ServerMetrics } from '../metrics/index.js';
 import { publishOpenApi } from '../openapi/openapi.js';
 import { Admission } from './admission.js';
 import { readBodies } from './bodies.js';
+import { clusterSchemas } from './cluster-schemas.js';
 import type { HttpEngine, HttpServer, RouteContext } from './context.js';
 import { answerClientError, errorResponse, knownError } from './errors.js';
 import { resolveHttpLimits, type HttpLimits } from './limits.js';
 import { lingerOnClose } from './linger.js';
 import { batchRoutes } from './routes/batch.js';
+import { clusterRoutes } from './routes/cluster.js';
 import { memoryRoutes } from './routes/memory.js';
 import { recallRoutes } from './routes/recall.js';
 import { spaceRoutes } from './routes/spaces.js';
@@ -25,6 +28,8 @@ import { requestValidators, validationError } from './validation.js';
 
 export interface HttpServerOptions {
   readonly engine: HttpEngine;
+  /** @default a node that runs alone */
+  readonly membership?: Membership;
   /** A pino logger, or anything with its methods. Requests are not logged one by one; what fails on our side is. */
   readonly log: FastifyBaseLogger;
   readonly metrics: ServerMetrics;
@@ -39,13 +44,16 @@ const HEADER_BYTES_MAX = 16_384;
 /** How often late requests are looked for; Node's own 30 s would let them stay beyond their time by as much. */
 const LATE_CHECK_MS = 5_000;
 
+const allSchemas = [...sharedSchemas, ...clusterSchemas];
+
 /** Builds the server; `listen` starts it, `close` lets requests under way finish and then stops. */
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { engine, log, metrics, onShutdownRequested } = options;
+  const membership = options.membership ?? loneMembership(engine.nodeId, engine.status().startedAtMs);
   const limits = resolveHttpLimits(options.limits);
   const admission = new Admission(limits.storesInFlightMax, limits.storeBytesInFlightMax);
   const nextRequestId = requestIds();
-  const validators = requestValidators(sharedSchemas);
+  const validators = requestValidators(allSchemas);
 
   const server: HttpServer = fastify<RawServerDefault>({
     loggerInstance: log,
@@ -80,7 +88,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   server.server.maxRequestsPerSocket = 0;
   // Expectations other than 100-continue are ignored, as RFC 9110 allows, instead of answered with a bare 417.
   server.server.on('checkExpectation', (request, response) => server.routing(request, response));
-  metrics.observe({ status: () => engine.status(), pendingStores: () => admission.requests });
+  metrics.observe({ status: () => engine.status(), pendingStores: () => admission.requests, swim: () => membership.metrics() });
 
   const answerError = (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
     const known = knownError(error) ?? unforeseen(error);
@@ -97,15 +105,15 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   };
   server.setErrorHandler<FastifyError>((error, request, reply) => answerError(error, request, reply));
 
-  for (const schema of sharedSchemas) server.addSchema(schema);
+  for (const schema of allSchemas) server.addSchema(schema);
   server.addHook('onRequest', (request, _reply, done) => done(hostFault(request)));
   answerUnknownRoutes(server);
   readBodies(server);
   publishOpenApi(server, engine.version);
-  const context: RouteContext = { engine, metrics, log, limits, admission, validators, onShutdownRequested };
+  const context: RouteContext = { engine, membership, metrics, log, limits, admission, validators, onShutdownRequested };
   // In a plugin of its own, so that the routes are added once the document above is listening for them.
   server.register(async (scope: HttpServer) => {
-    for (const routes of [memoryRoutes, batchRoutes, recallRoutes, spaceRoutes, systemRoutes]) routes(scope, context);
+    for (const routes of [memoryRoutes, batchRoutes, recallRoutes, spaceRoutes, clusterRoutes, systemRoutes]) routes(scope, context);
   });
   return server;
 }

@@ -3,7 +3,9 @@ import { parseDuration, parseMemoryId, parseSpaceId, type SpaceId } from '@engra
 import type { Cue, Memory, SpacePolicy, SpaceSummary } from '@engram/memory';
 import { DEFAULT_PARTITIONS, partitionOf } from '@engram/placement';
 import type { Static, TSchema } from 'typebox';
-import { checkIdempotencyKey, type AckLevel, type BatchResult, type EngineStatus, type MemoryDraft, type RecallAnswer, type StoreResult } from '../engine/index.js';
+import { peersOf, type Membership } from '../cluster/index.js';
+import { checkIdempotencyKey, type AckLevel, type BatchResult, type EngineHealth, type EngineStatus, type MemoryDraft, type RecallAnswer, type StoreResult } from '../engine/index.js';
+import { clusterSummaryFields } from './cluster-fields.js';
 import { errorFields } from './errors.js';
 import type * as schemas from './schemas.js';
 import { formatWhen, parseWhen } from './when.js';
@@ -138,13 +140,32 @@ export function spaceFields(summary: SpaceSummary, node: string): Wire<'SpaceAns
   };
 }
 
-export function healthFields(status: EngineStatus): Wire<'Health'> {
-  const { nodeId, version, uptimeMs, health } = status;
-  return { status: health.status, node: nodeId, version, uptime_ms: uptimeMs, reasons: [...health.reasons] };
+export function healthFields(status: EngineStatus, membership: Membership): Wire<'Health'> {
+  const { nodeId, version, uptimeMs } = status;
+  const health = healthOfNode(status, membership);
+  return {
+    status: health.status,
+    node: nodeId,
+    version,
+    uptime_ms: uptimeMs,
+    reasons: [...health.reasons],
+    ...(membership.mode === 'single' ? {} : { cluster: clusterSummaryFields(membership) }),
+  };
 }
 
-export function statusFields(status: EngineStatus): Wire<'SystemStatus'> {
-  const { log, store, health } = status;
+/**
+ * The node's own health. That others are dead is no fault of this one, so it does not count here: a supervisor that
+ * restarts what is not healthy would otherwise take down the rest of a cluster that lost a node.
+ */
+function healthOfNode({ health }: EngineStatus, membership: Membership): EngineHealth {
+  const trouble = membership.trouble();
+  if (trouble === undefined) return health;
+  return { status: health.status === 'failed' ? 'failed' : 'degraded', reasons: [...health.reasons, trouble] };
+}
+
+export function statusFields(status: EngineStatus, membership: Membership): Wire<'SystemStatus'> {
+  const { log, store } = status;
+  const health = healthOfNode(status, membership);
   return {
     node: status.nodeId,
     version: status.version,
@@ -168,7 +189,7 @@ export function statusFields(status: EngineStatus): Wire<'SystemStatus'> {
       bytes: log.bytes,
       queued_bytes: log.queuedBytes,
     },
-    peers: { alive: 0, suspect: 0, dead: 0, left: 0 },
+    peers: peersOf(membership),
   };
 }
 

@@ -4,6 +4,7 @@ import { Type, type Static } from 'typebox';
 import type { ValidateFunction } from 'ajv';
 import type { FastifyReply } from 'fastify';
 import type { AckLevel, BatchResult, MemoryDraft } from '../../engine/index.js';
+import { overlapped } from '../../overlapped.js';
 import type { HttpServer, RouteContext } from '../context.js';
 import { knownError } from '../errors.js';
 import { parseJson } from '../json-body.js';
@@ -33,22 +34,25 @@ export function batchRoutes(server: HttpServer, context: RouteContext): void {
     return results;
   }
 
-  /** One line of results per line of drafts, in order. Reading waits for storing, and storing for the client to read. */
+  /** One line of results per line of drafts, in order. Reading waits for storing, and storing for the client to read, two groups at a time. */
   async function* storeLines(
     lines: AsyncIterable<readonly Line[]>, space: SpaceId | undefined, ack: AckLevel | undefined, requestId: string, lineText: (fields: object) => string,
   ): AsyncGenerator<string> {
     const started = performance.now();
     let answering = false;
     try {
-      for await (const group of lines) {
+      const answers = overlapped(lines, async (group) => {
         const items = group.map(({ bytes }) => checkLine(bytes, isDraft, space, limits.lineBytesMax));
         const results = await storeGroup(items, ack === undefined ? {} : { ack }).catch((error: unknown): readonly BatchResult[] => {
           // Before the first result the whole request can still be refused; after it, only the lines can.
           if (!answering) throw error;
           return items.map(() => ({ outcome: 'refused', error: refusal(error) }));
         });
+        return results.map((result, i) => `${lineText(Object.assign(batchFields(result, requestId), { line: group[i]!.number }))}\n`).join('');
+      });
+      for await (const answer of answers) {
         answering = true;
-        yield results.map((result, i) => `${lineText(Object.assign(batchFields(result, requestId), { line: group[i]!.number }))}\n`).join('');
+        yield answer;
       }
       metrics.succeeded('store_batch', (performance.now() - started) / 1_000);
     } catch (error) {

@@ -8,7 +8,7 @@ import { healthFields, statusFields } from '../wire.js';
 const { ref } = schemas;
 const tags = ['System'];
 
-export function systemRoutes(server: HttpServer, { engine, metrics, onShutdownRequested }: RouteContext): void {
+export function systemRoutes(server: HttpServer, { engine, membership, metrics, onShutdownRequested }: RouteContext): void {
   server.get(
     '/livez',
     { schema: { operationId: 'livez', tags, summary: 'Whether the process runs', response: { 200: Type.Object({ alive: Type.Boolean() }, { description: 'It runs.' }) } } },
@@ -45,7 +45,7 @@ export function systemRoutes(server: HttpServer, { engine, metrics, onShutdownRe
         },
       },
       (_request, reply) => {
-        const health = healthFields(engine.status());
+        const health = healthFields(engine.status(), membership);
         reply.code(health.status === 'failed' ? 503 : 200);
         return health;
       },
@@ -55,7 +55,7 @@ export function systemRoutes(server: HttpServer, { engine, metrics, onShutdownRe
   server.get(
     '/api/v1/system/status',
     { schema: { operationId: 'systemStatus', tags, summary: 'What `engram status` shows', response: { 200: ref(schemas.SystemStatus) } } },
-    () => statusFields(engine.status()),
+    () => statusFields(engine.status(), membership),
   );
 
   server.get(
