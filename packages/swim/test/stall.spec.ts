@@ -27,13 +27,15 @@ test('a process that could not run for a while hears its sockets before it judge
   const child = spawn(process.execPath, ['--conditions=@engram/source', '--import', 'tsx', file, node.address], { stdio: ['ignore', 'inherit', 'inherit'] });
   try {
     await vi.waitFor(() => expect(node.metrics().probes.acked).toBeGreaterThan(2), { timeout: 20_000 });
-    for (let stall = 1; stall <= 5; stall++) {
-      const until = performance.now() + 700;
+    // The loop turns once between stalls: a ping goes out, and its answer waits in the socket while the next stall lasts.
+    for (let stall = 1; stall <= 10; stall++) {
+      const until = performance.now() + 400;
       while (performance.now() < until);
-      const acked = node.metrics().probes.acked;
-      await vi.waitFor(() => expect(node.metrics().probes.acked).toBeGreaterThan(acked), { timeout: 20_000 });
+      await new Promise(setImmediate);
     }
-    expect(node.metrics().stalls).toBeGreaterThanOrEqual(5);
+    const acked = node.metrics().probes.acked;
+    await vi.waitFor(() => expect(node.metrics().probes.acked).toBeGreaterThan(acked), { timeout: 20_000 });
+    expect(node.metrics().stalls).toBeGreaterThanOrEqual(3);
     expect(accused).toEqual([]);
   } finally {
     child.kill('SIGKILL');

@@ -2,6 +2,7 @@ import { networkInterfaces } from 'node:os';
 import { EngramError, OptionsError, parseClusterId, parseNodeId, type Clock, type ClusterId } from '@engram/kernel';
 import { systemClock, systemRandom, wallClockMs } from '@engram/kernel/node';
 import { checkMetadata, resolveSwimOptions, swimPresets, type Address, type ResolvedSwimOptions, type SwimOptions, type SwimPreset } from '../core/index.js';
+import { bindTransports, type Transports } from './bind-transports.js';
 import { plainConversations, sealedConversations, type Conversations } from './conversation.js';
 import { plainDatagrams, sealedDatagrams, type DatagramGuard } from './datagram-guard.js';
 import { addressOf, familyOf, isWildcard, parseEndpoint, type Endpoint } from './endpoint.js';
@@ -12,7 +13,6 @@ import { lookupWithin, machineLookup, type Lookup } from './lookup.js';
 import { bytesMetadata, type MetadataCodec } from './member-view.js';
 import { Seal, sealOverheadBytes } from './seal.js';
 import { checkSeeds, Seeds, type SeedSource } from './seeds.js';
-import { bindTransports, type Transports } from './bind-transports.js';
 import { SwimNode } from './swim-node.js';
 
 export interface CreateSwimOptions<M = Uint8Array> {
@@ -61,6 +61,7 @@ export interface CreateSwimOptions<M = Uint8Array> {
 export async function createSwim<M = Uint8Array>(options: CreateSwimOptions<M>): Promise<SwimNode<M>> {
   const { signal, lookup = machineLookup, clock = systemClock, resolveTimeoutMs = 5_000 } = options;
   signal?.throwIfAborted();
+  for (const option of ['resolveTimeoutMs', 'receiveBufferBytes', 'changesBufferMax'] as const) checkCount(option, options[option]);
   const cluster = parseClusterId(options.cluster);
   const name = parseNodeId(options.name);
   const protocol = protocolOf(options);
@@ -99,13 +100,12 @@ export async function createSwim<M = Uint8Array>(options: CreateSwimOptions<M>):
     const hosts = new HostBook({ lookup, limitMs: resolveTimeoutMs, clock, reaches });
     node = new SwimNode<M>({
       cluster, name, address, epoch, metadata, codec, clock, udp, tcp, hosts, seeds, epochFile,
-      options: protocol, random: systemRandom().fork('swim'), datagrams: guards.datagrams, changesBufferMax: options.changesBufferMax,
+      options: protocol, random: systemRandom().fork('swim'), datagrams: guards.datagrams, changesBufferMax: options.changesBufferMax, signal,
     });
   } catch (error) {
     await closeAll(transports);
     throw error;
   }
-  closeWith(node, signal);
   return node;
 }
 
@@ -115,6 +115,10 @@ function protocolOf({ preset = 'lan', protocol = {}, keyring, security }: Pick<C
   if (security === 'encrypted' && !keyring) throw new OptionsError('keyring', "must be given with security: 'encrypted'");
   if (security === 'none' && keyring) throw new OptionsError('keyring', "must be left out with security: 'none'");
   return { ...swimPresets[preset], ...protocol, ...(keyring && { datagramOverheadBytes: sealOverheadBytes }) };
+}
+
+function checkCount(option: string, value: number | undefined): void {
+  if (value !== undefined && (!Number.isSafeInteger(value) || value < 1)) throw new OptionsError(option, `must be a whole number from 1 on, not ${value}`);
 }
 
 function guardsOf(keyring: Keyring | undefined, cluster: ClusterId): { readonly datagrams: DatagramGuard; readonly conversations: Conversations } {
@@ -150,10 +154,6 @@ function outwardHost(wildcard: string): string {
   const v4 = outward.find(({ family }) => family === 'IPv4')?.address ?? '127.0.0.1';
   const v6 = outward.find(({ family }) => family === 'IPv6')?.address;
   return wildcard === '0.0.0.0' || v4 !== '127.0.0.1' ? v4 : (v6 ?? v4);
-}
-
-function closeWith(node: { close(): Promise<void> }, signal: AbortSignal | undefined): void {
-  signal?.addEventListener('abort', () => void node.close(), { once: true });
 }
 
 async function closeAll({ udp, tcp }: Transports): Promise<void> {

@@ -1,15 +1,18 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { EngramError } from '@engram/kernel';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { SwimCore } from '../core/index.js';
 import { createSwim, generateKey, jsonMetadata, Keyring, type Change, type CreateSwimOptions, type SwimNode, type SwimOptions } from '../index.js';
 
 /** Ten times the pace of `fast`, so that deaths on one machine are found in a fraction of a second. */
 const quick: SwimOptions = { periodMs: 60, timeoutMs: 25, stallMs: 200, gossipMs: 15, syncMs: 500, contactMs: 200, streamTimeoutMs: 1_000, leaveTimeoutMs: 1_000, suspicionMult: 2, suspicionMaxMult: 2 };
+
+vi.setConfig({ testTimeout: 30_000 });
 
 const nodes: SwimNode<never>[] = [];
 afterEach(async () => void (await Promise.all(nodes.splice(0).map((node) => node.close()))));
@@ -101,6 +104,42 @@ describe('a cluster on real sockets', () => {
     await b?.send('n3', 'hi', { reliable: false });
     await until(() => heard.length === 4);
     expect(heard.sort()).toEqual(['n1: n3 true 100000', 'n2: n1 news hello', 'n3: n1 news hello', 'n3: n2 false 2']);
+  });
+
+  test('joins members of both families through one that has both', async () => {
+    const lookup = async () => ['127.0.0.1', '::1'];
+    const both = await start('n1', { bind: '[::]:0', advertise: 'both.internal', lookup });
+    await both.join();
+    const v4 = await start('n2', { seeds: [both.address], lookup });
+    await v4.join();
+    const v6 = await start('n3', { bind: '[::1]:0', seeds: [both.address], lookup });
+    await v6.join();
+    // Their datagrams cannot reach each other; the one in between relays, or a stream does, which is bound to no family.
+    const indirect = (node: SwimNode) => node.metrics().probes['acked-by-relay'] + node.metrics().probes['acked-by-stream'];
+    await until(() => indirect(v4) > 0 && indirect(v6) > 0);
+    expect([stateOf(v4, 'n3'), stateOf(v6, 'n2')]).toEqual(['alive', 'alive']);
+    await both.send('n2', 'over IPv4');
+    await both.send('n3', 'over IPv6');
+  });
+
+  test('advertises an address of this machine when it is bound to all of them', async () => {
+    const a = await start('a', { bind: '0.0.0.0:0' });
+    expect(a.address).not.toContain('0.0.0.0');
+    expect(a.address.endsWith(`:${a.port}`)).toBe(true);
+  });
+
+  test('silences the older of two processes of one name, and says so', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'swim-'));
+    const [a, b] = await cluster(2);
+    const heard: number[] = [];
+    b?.on('superseded', ({ epoch }) => heard.push(epoch));
+    await writeFile(join(directory, 'swim-epoch'), `${(b as SwimNode).self.epoch + 100}\n`);
+    const newer = await start('n2', { seeds: [a.address], dataDirectory: directory });
+    await newer.join();
+    await until(() => heard.length > 0);
+    expect(await rejectionOf((b as SwimNode).join())).toMatchObject({ code: 'unavailable' });
+    await until(() => a.members.get('n2')?.address === newer.address);
+    await rm(directory, { recursive: true });
   });
 
   test('takes seeds from a function and from names', async () => {
@@ -294,6 +333,29 @@ describe('signals and closing', () => {
     silent.close();
   });
 
+  test('leaving twice at one time is leaving once', async () => {
+    const [a, b] = await cluster(2);
+    expect(await Promise.all([b?.leave(), b?.leave()])).toEqual([{ confirmed: 1 }, { confirmed: 1 }]);
+    expect(stateOf(a, 'n2')).toBe('left');
+  });
+
+  test('a defect of the core closes the node, and everybody hears', async () => {
+    const a = await start('a');
+    const changes = a.changes();
+    const failed: Error[] = [];
+    a.on('failed', ({ error }) => failed.push(error));
+    const broken = vi.spyOn(SwimCore.prototype, 'handle').mockImplementation(() => {
+      throw new Error('broken rule');
+    });
+    try {
+      expect(await rejectionOf(a.join())).toMatchObject({ code: 'shutting_down' });
+    } finally {
+      broken.mockRestore();
+    }
+    expect((await changes.next()).done).toBe(true);
+    expect(failed.map(({ message }) => message)).toEqual(['broken rule']);
+  });
+
   test('what cannot be done is refused with its code', async () => {
     const [a] = await cluster(2);
     expect(await rejectionOf(a.send('nobody', 'x'))).toMatchObject({ code: 'unavailable' });
@@ -333,9 +395,9 @@ describe('strangers', () => {
     await a.join();
     const [host, port] = a.address.split(':') as [string, string];
     const socket = connect(Number(port), host);
-    socket.on('error', () => undefined);
+    const closed = new Promise((resolve) => socket.on('error', () => undefined).once('close', resolve));
     socket.write(Buffer.from([0xff, 0xff, 0xff, 0xff]));
-    await once(socket, 'close');
+    await closed;
     expect(a.metrics().rejected['frame-too-large']).toBe(1);
     expect(a.metrics().streams.open).toBe(0);
   });

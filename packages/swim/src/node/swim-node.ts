@@ -33,6 +33,8 @@ export interface SwimParts<M> {
   readonly seeds: Seeds;
   readonly epochFile: EpochFile | undefined;
   readonly changesBufferMax: number | undefined;
+  /** Closes the node. */
+  readonly signal: AbortSignal | undefined;
 }
 
 export interface Waiting {
@@ -88,7 +90,11 @@ export class SwimNode<M = Uint8Array> implements AsyncDisposable {
   #isolated = false;
   #resyncs = 0;
   #seedRetry: NodeJS.Timeout | undefined;
+  #isResolving = false;
+  #isResolvingAgain = false;
+  #leaving: Promise<{ readonly confirmed: number }> | undefined;
   #closing: Promise<void> | undefined;
+  readonly #onAbort = (): void => void this.close();
 
   /** For `createSwim`. */
   constructor(parts: SwimParts<M>) {
@@ -108,6 +114,7 @@ export class SwimNode<M = Uint8Array> implements AsyncDisposable {
       onStalled: (ms) => this.#dispatch({ kind: 'loop-stalled', ms }),
       onDrained: () => this.#dispatch({ kind: 'inbound-drained' }),
     });
+    parts.signal?.addEventListener('abort', this.#onAbort, { once: true });
     this.#driver = new Driver(this.#core, catching(this.#stalls.clock, (error) => this.#fail(error)), (effect) => this.#perform(effect));
   }
 
@@ -131,7 +138,7 @@ export class SwimNode<M = Uint8Array> implements AsyncDisposable {
     const resolved = await this.#resolveSeeds(signal);
     const { contacted, failed } = await this.#request<Pick<Joined, 'contacted'> & { failed: readonly FailedContact[] }>((request) => ({ kind: 'join', request }), signal);
     const allFailed = [...resolved.failed, ...failed.map(({ address, reason }) => ({ seed: address, reason }))];
-    if (contacted.length > 0 || allFailed.length === 0) return { contacted, failed: allFailed };
+    if (contacted.length > 0 || allFailed.length === 0 || this.members.reachable.length > 1) return { contacted, failed: allFailed };
     throw new EngramError('unavailable', `${this.name} joined ${this.cluster} alone, because no seed answered: ${allFailed.map(({ seed, reason }) => `${seed} (${reason})`).join(', ')}`, {
       hint: 'The node takes part and goes on trying. Check the seeds, or carry on when this is the first node of its cluster.',
       details: { failed: allFailed },
@@ -142,7 +149,8 @@ export class SwimNode<M = Uint8Array> implements AsyncDisposable {
   async leave({ signal }: Waiting = {}): Promise<{ readonly confirmed: number }> {
     this.#checkOpen(signal);
     this.#stopSeedRetry();
-    return this.#request((request) => ({ kind: 'leave', request }), signal);
+    this.#leaving ??= this.#request<{ readonly confirmed: number }>((request) => ({ kind: 'leave', request }), undefined).finally(() => (this.#leaving = undefined));
+    return abortable(this.#leaving, signal);
   }
 
   /** Stops without a word, as a crash would; others find out by themselves. The port is free when this resolves. */
@@ -153,7 +161,8 @@ export class SwimNode<M = Uint8Array> implements AsyncDisposable {
 
   /** Leaves, then closes. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#closing && this.#core.phase === 'joined') await this.leave().catch(() => undefined);
+    const isTakingPart = this.#core.phase === 'joined' || this.#core.phase === 'leaving';
+    if (!this.#closing && isTakingPart) await this.leave().catch(() => undefined);
     await this.close();
   }
 
@@ -163,7 +172,7 @@ export class SwimNode<M = Uint8Array> implements AsyncDisposable {
    * signal, with `close`, and when the loop is left.
    */
   changes({ signal }: Waiting = {}): AsyncIterableIterator<Change<M>> {
-    const feed: ChangeFeed<Change<M>> = new ChangeFeed<Change<M>>(() => this.#resync(), () => {
+    const feed: ChangeFeed<Change<M>> = new ChangeFeed<Change<M>>(this.#core.view().version, () => this.#resync(), () => {
       this.#feeds.delete(feed);
       signal?.removeEventListener('abort', end);
     }, this.#parts.changesBufferMax);
@@ -261,7 +270,14 @@ export class SwimNode<M = Uint8Array> implements AsyncDisposable {
 
   /** For the seeds: their source has a new set. */
   seedsChanged(): void {
-    void this.#resolveSeeds().catch(() => undefined);
+    // A source that is slow to answer is not asked by several at one time.
+    this.#isResolvingAgain = this.#isResolving;
+    if (this.#isResolving) return;
+    this.#isResolving = true;
+    void this.#resolveSeeds().finally(() => {
+      this.#isResolving = false;
+      if (this.#isResolvingAgain && !this.#closing) this.seedsChanged();
+    });
   }
 
   #perform(effect: SwimEffect): void {
@@ -374,19 +390,15 @@ export class SwimNode<M = Uint8Array> implements AsyncDisposable {
     if (this.#closing) throw closedError(this.name);
   }
 
+  /** The core answers every request, or the node is closed. */
   #request<T>(eventOf: (request: RequestId) => SwimEvent, signal: AbortSignal | undefined): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      this.#checkOpen(signal);
+    this.#checkOpen(signal);
+    const answer = new Promise<T>((resolve, reject) => {
       const request = this.#nextRequest++;
-      const abort = (): void => this.#settle(request)?.reject(signal?.reason);
-      signal?.addEventListener('abort', abort, { once: true });
-      const done = (): void => signal?.removeEventListener('abort', abort);
-      this.#requests.set(request, {
-        resolve: (value) => (done(), resolve(value)),
-        reject: (error) => (done(), reject(error)),
-      });
+      this.#requests.set(request, { resolve, reject });
       this.#dispatch(eventOf(request));
     });
+    return abortable(answer, signal);
   }
 
   #settle(id: RequestId): Request | undefined {
@@ -414,6 +426,7 @@ export class SwimNode<M = Uint8Array> implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
+    this.#parts.signal?.removeEventListener('abort', this.#onAbort);
     this.#driver.stop();
     this.#stalls.stop();
     this.#stopSeedRetry();
@@ -428,6 +441,16 @@ export class SwimNode<M = Uint8Array> implements AsyncDisposable {
   #endFeedsWhenClosed(): void {
     if (this.#closing) for (const feed of this.#feeds) feed.end();
   }
+}
+
+/** The same, unless the signal comes first. */
+function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return work;
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
 }
 
 /** Wakes come from the clock, where nobody would catch what they throw. */
