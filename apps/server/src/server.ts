@@ -5,7 +5,8 @@
 import { EngramError } from '@engram/kernel';
 import { systemRandom, wallClockMs } from '@engram/kernel/node';
 import type { Logger } from 'pino';
-import { formatAddress, type Address, type Config, type LoadedConfig } from './config/index.js';
+import { LoneMembership, openSwimMembership, type ClusterPart } from './cluster/index.js';
+import { formatAddress, isUnspecified, parseAddress, type Address, type Config, type LoadedConfig } from './config/index.js';
 import { openEngine, type Engine, type EngineOptions } from './engine/index.js';
 import { startGrpcServer, type GrpcServer } from './grpc/grpc-server.js';
 import type { HttpServer } from './http/context.js';
@@ -21,6 +22,8 @@ export interface RunningServer {
   /** `host:port`, with the port that was really taken. */
   readonly httpAddress: string;
   readonly grpcAddress: string;
+  /** Where SWIM listens; absent for a node that runs alone. */
+  readonly swimAddress?: string;
   /** Stops taking requests, finishes those under way, makes the store durable. At most `server.shutdown_timeout_ms`. */
   close(reason: string): Promise<void>;
   /** Settles once the server is down, whoever asked for it. */
@@ -30,15 +33,20 @@ export interface RunningServer {
 /**
  * Starts a node. When it fails, what had been started is stopped again and the ports are free.
  *
+ * In a cluster it serves before the others are found: what it holds does not depend on them.
+ *
  * @throws EngramError `data_directory_locked`, `log_damaged`, `store_damaged`, `invalid_config`, `address_in_use`.
  */
 export async function startServer({ config }: Pick<LoadedConfig, 'config'>, log: Logger): Promise<RunningServer> {
   const metrics = new ServerMetrics(version);
   const engine = await openEngine(engineOptions(config, metrics, log));
   let http: HttpServer | undefined;
+  let membership: ClusterPart | undefined;
   try {
     let requestShutdown: () => void = () => undefined;
-    http = createHttpServer({ engine, log, metrics, limits: httpLimits(config), onShutdownRequested: () => requestShutdown() });
+    // Bound before anything is served, so that a taken port stops the start; silent until everything else listens.
+    membership = await openMembership(config, engine, log);
+    http = createHttpServer({ engine, membership, log, metrics, limits: httpLimits(config), onShutdownRequested: () => requestShutdown() });
     const httpAddress = await listenHttp(http, config.server.http_bind);
     const grpc = await startGrpcServer({
       bind: formatAddress(config.server.grpc_bind),
@@ -49,10 +57,13 @@ export async function startServer({ config }: Pick<LoadedConfig, 'config'>, log:
     });
     log.info({ node: engine.nodeId, http: httpAddress, grpc: grpc.address, data: engine.dataDirectory, version }, 'the node is ready');
 
-    const running = new Running(engine, http, grpc, log, config.server.shutdown_timeout_ms, httpAddress);
+    void membership.join({ http: callable(httpAddress, membership), grpc: callable(grpc.address, membership), version });
+
+    const running = new Running(engine, http, grpc, membership, log, config.server.shutdown_timeout_ms, httpAddress);
     requestShutdown = () => void running.close('asked over HTTP');
     return running;
   } catch (error) {
+    await membership?.close();
     await http?.close();
     await engine.close();
     throw error;
@@ -64,6 +75,7 @@ class Running implements RunningServer {
   readonly nodeId: string;
   readonly dataDirectory: string;
   readonly grpcAddress: string;
+  readonly swimAddress?: string;
   readonly closed: Promise<void>;
   #settleClosed!: (stopping: Promise<void>) => void;
   #closing: Promise<void> | undefined;
@@ -72,6 +84,7 @@ class Running implements RunningServer {
     private readonly engine: Engine,
     private readonly http: HttpServer,
     private readonly grpc: GrpcServer,
+    private readonly membership: ClusterPart,
     private readonly log: Logger,
     private readonly graceMs: number,
     readonly httpAddress: string,
@@ -79,6 +92,7 @@ class Running implements RunningServer {
     this.nodeId = engine.nodeId;
     this.dataDirectory = engine.dataDirectory;
     this.grpcAddress = grpc.address;
+    if (membership.address !== undefined) this.swimAddress = membership.address;
     this.closed = new Promise((resolve) => (this.#settleClosed = resolve));
   }
 
@@ -90,15 +104,20 @@ class Running implements RunningServer {
     return this.#closing;
   }
 
-  /** Requests that are under way get half of the time, the store gets the other half to become durable. */
+  /** The goodbye and the requests under way share one half of the time, the store gets the other half to become durable. */
   async #stop(reason: string): Promise<void> {
     const { log, graceMs } = this;
     log.info({ reason }, 'stopping');
-    await Promise.all([closeHttp(this.http, graceMs / 2), this.grpc.close(graceMs / 2)]);
+    await Promise.all([this.membership.leave(graceMs / 2), closeHttp(this.http, graceMs / 2), this.grpc.close(graceMs / 2)]);
     const flushed = await within(graceMs / 2, this.engine.close());
     if (!flushed) log.warn({ graceMs }, 'the store was not flushed in time; the log has everything, the next start applies it');
     log.info('stopped');
   }
+}
+
+async function openMembership({ cluster }: Config, { nodeId, dataDirectory }: Engine, log: Logger): Promise<ClusterPart> {
+  if (!cluster.enabled) return new LoneMembership(nodeId, wallClockMs());
+  return openSwimMembership({ config: cluster, nodeId, dataDirectory, wallClockMs, log });
 }
 
 function engineOptions(config: Config, metrics: ServerMetrics, log: Logger): EngineOptions {
@@ -141,6 +160,12 @@ function httpLimits({ limits, server }: Config): HttpLimits {
     requestTimeoutMs: server.request_timeout_ms,
     keepAliveTimeoutMs: server.keep_alive_timeout_ms,
   };
+}
+
+/** An address for every network is one to listen on; others call the host that they know of the cluster. */
+function callable(listening: string, membership: ClusterPart): string {
+  const [address, known] = [parseAddress(listening), parseAddress(membership.address ?? '')];
+  return address && known && isUnspecified(address.host) ? formatAddress({ host: known.host, port: address.port }) : listening;
 }
 
 /** @returns `host:port` with the port that was taken. */

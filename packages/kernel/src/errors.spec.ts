@@ -7,7 +7,7 @@ describe('codes', () => {
   test('the codes are exactly those that clients were promised', () => {
     expect(codes.map(([code]) => code)).toEqual(
       (
-        'invalid_argument unknown_field invalid_options invalid_config space_not_found memory_not_found route_not_found method_not_allowed ' +
+        'invalid_argument unknown_field invalid_options invalid_config space_not_found memory_not_found node_not_found route_not_found method_not_allowed ' +
         'id_conflict id_forgotten idempotency_conflict embedding_dimension_mismatch payload_too_large unsupported_media_type overloaded ' +
         'capacity_exhausted disk_full log_failed log_damaged store_damaged data_directory_locked not_ready shutting_down deadline_exceeded ' +
         'unavailable address_in_use assertion_failed internal'

@@ -36,6 +36,11 @@ export const errorCodes = {
     meaning: 'The space holds no memory with this id.',
     hint: 'Check the id and the space; ids are unique within one space only.',
   },
+  node_not_found: {
+    retryable: false,
+    meaning: 'The cluster, as this node sees it, has no node of this id.',
+    hint: 'List the nodes with GET /api/v1/cluster/nodes or `engram members`.',
+  },
   route_not_found: {
     retryable: false,
     meaning: 'The server has nothing at this path.',

@@ -24,6 +24,7 @@ export const errorStatus: Readonly<Record<ErrorCode, WireStatus>> = {
 
   space_not_found: { http: 404, grpc: status.NOT_FOUND },
   memory_not_found: { http: 404, grpc: status.NOT_FOUND },
+  node_not_found: { http: 404, grpc: status.NOT_FOUND },
   route_not_found: { http: 404, grpc: status.UNIMPLEMENTED },
   method_not_allowed: { http: 405, grpc: status.UNIMPLEMENTED },
 

@@ -4,7 +4,7 @@
  */
 import { EngramError, errorCodes, type ErrorCode } from '@engram/kernel';
 import { Pool, type Dispatcher } from 'undici';
-import type { BatchLine, Draft, ListPage, RecallAnswer, RecallRequest, SpaceSummary, StoredMemory, SystemStatus, WireError } from './wire-types.js';
+import type { BatchLine, ClusterMembers, Draft, ListPage, RecallAnswer, RecallRequest, SpaceSummary, StoredMemory, SystemStatus, WireError } from './wire-types.js';
 
 export interface ApiClientOptions {
   /** Where the node answers, with an optional path in front of `/api`. */
@@ -40,6 +40,10 @@ export class ApiClient {
 
   status(): Promise<SystemStatus> {
     return this.#json('GET', '/api/v1/system/status');
+  }
+
+  members(): Promise<ClusterMembers> {
+    return this.#json('GET', '/api/v1/cluster/members');
   }
 
   store(draft: Draft, options: { readonly idempotencyKey?: string | undefined } = {}): Promise<StoredMemory> {

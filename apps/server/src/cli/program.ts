@@ -7,6 +7,7 @@ import { reportFailure } from './failures.js';
 import { forgetCommand } from './forget.js';
 import { importCommand } from './import.js';
 import { listCommand } from './list.js';
+import { membersCommand } from './members.js';
 import { recallCommand } from './recall.js';
 import { spacesCommand } from './spaces.js';
 import { startCommand, type Host } from './start.js';
@@ -50,6 +51,7 @@ export function buildProgram(cli: Cli, host: Host, exit: (code: number) => void)
   listCommand(program, cli);
   forgetCommand(program, cli, exit);
   spacesCommand(program, cli);
+  membersCommand(program, cli);
   importCommand(program, cli, exit);
   exportCommand(program, cli);
   configCommand(program, cli, exit);

@@ -13,6 +13,7 @@ interface StartOptions extends Flags {
 export interface StartedServer {
   readonly httpAddress: string;
   readonly grpcAddress: string;
+  readonly swimAddress?: string;
   readonly nodeId: string;
   readonly dataDirectory: string;
   readonly version: string;
@@ -119,7 +120,7 @@ async function closedInTime(cli: Cli, server: StartedServer, graceMs: number, st
 }
 
 /** What a person needs first, ready to be copied. */
-export function renderBanner({ version, nodeId, httpAddress, grpcAddress, dataDirectory }: StartedServer): string {
+export function renderBanner({ version, nodeId, httpAddress, grpcAddress, swimAddress, dataDirectory }: StartedServer): string {
   const url = `http://${reachable(httpAddress)}`;
   const elsewhere = httpAddress === '127.0.0.1:7432' ? '' : ` --url ${url}`;
   return [
@@ -129,6 +130,7 @@ export function renderBanner({ version, nodeId, httpAddress, grpcAddress, dataDi
     `  node   ${nodeId}`,
     `  HTTP   ${url}  (documentation at ${url}/docs)`,
     `  gRPC   ${reachable(grpcAddress)}`,
+    ...(swimAddress === undefined ? [] : [`  swim   ${swimAddress}  (name it as a --seed of the next node; each node stores its data alone)`]),
     `  data   ${dataDirectory}`,
     '',
     `  store   curl -s ${url}/api/v1/memory -H 'content-type: application/json' -d '{"content":"The first thing I remember"}'`,

@@ -16,7 +16,7 @@ const healthy: SystemStatus = {
   data_bytes: 1_500_000,
   data_directory: '/data',
   log: { state: 'accepting', segments: 1, bytes: 100, durable_lsn: 12 },
-  peers: { alive: 0, suspect: 0, dead: 0 },
+  peers: { alive: 0, suspect: 0, dead: 0, left: 0 },
 };
 
 /** A client whose node answers one thing after the other. */
@@ -63,6 +63,13 @@ test('people get a table, why the node is not well, and its peers', async () => 
     dead: 0
     "
   `);
+});
+
+test('peers that died and peers that left are both counted as dead, and are no fault of the node', async () => {
+  const cli = fakeCli();
+  const code = await status(cli, answering({ ...healthy, peers: { alive: 4, suspect: 1, dead: 1, left: 2 } }), { timeout: 1 });
+  expect(cli.printed.out).toMatch(/\nalive: 4\nsuspect: 1\ndead: 3\n$/);
+  expect(code).toBe(0);
 });
 
 test('scripts get what the node said', async () => {

@@ -15,7 +15,7 @@ const watchEveryMs = 2_000;
 
 export function statusCommand(program: Command, cli: Cli, exit: (code: number) => void): void {
   withRemoteOptions(program.command('status'))
-    .description('show how the node is; exits 0 healthy, 1 failed or unreachable, 3 degraded, 4 no quorum')
+    .description('show how the node is and how many others it sees; exits 0 healthy, 1 failed or unreachable, 3 degraded, 4 no quorum')
     .option('--watch', `ask again every ${watchEveryMs / 1_000} s until interrupted`)
     .action((options: StatusOptions) => withClient(cli, options, async (client) => exit(await status(cli, client, options))));
 }
@@ -60,11 +60,15 @@ function renderStatus(cli: Cli, shown: SystemStatus): string {
     ...reasons.map((reason) => `because: ${reason}`),
     `alive: ${peers.alive}`,
     `suspect: ${peers.suspect}`,
-    `dead: ${peers.dead}`,
+    // Gone is gone for whoever watches this line; which of them said goodbye is told by `engram members`.
+    `dead: ${peers.dead + peers.left}`,
   ].join('\n');
 }
 
-/** Container health checks depend on these (docs: exit codes of `engram status`). */
+/**
+ * Container health checks depend on these (docs: exit codes of `engram status`), so they tell of this node alone: a peer
+ * that died must not make a supervisor restart the others.
+ */
 function exitCodeOf({ status }: SystemStatus): number {
   switch (status) {
     case 'healthy':

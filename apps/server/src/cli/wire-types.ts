@@ -89,6 +89,25 @@ export interface SpaceSummary {
   readonly replicas: readonly string[];
 }
 
+export interface ClusterMember {
+  readonly id: string;
+  readonly state: 'alive' | 'suspect' | 'dead' | 'left';
+  readonly self: boolean;
+  readonly address?: string;
+  readonly http?: string;
+  readonly grpc?: string;
+  readonly version?: string;
+  readonly epoch: number;
+  readonly incarnation: number;
+  readonly changed_at: string;
+}
+
+export interface ClusterMembers {
+  readonly mode: 'single' | 'distributed';
+  readonly cluster?: string;
+  readonly members: readonly ClusterMember[];
+}
+
 export interface SystemStatus {
   readonly node: string;
   readonly version: string;
@@ -100,5 +119,6 @@ export interface SystemStatus {
   readonly data_bytes: number;
   readonly data_directory: string;
   readonly log: { readonly state: string; readonly reason?: string; readonly segments: number; readonly bytes: number; readonly durable_lsn: number };
-  readonly peers: { readonly alive: number; readonly suspect: number; readonly dead: number };
+  /** Other nodes. */
+  readonly peers: { readonly alive: number; readonly suspect: number; readonly dead: number; readonly left: number };
 }

@@ -8,7 +8,7 @@
  */
 export { loadConfig, resolveConfig, type ConfigSources, type LoadedConfig } from './load.js';
 export type { Config } from './schema.js';
-export { formatAddress, isLoopback, parseAddress, type Address } from './address.js';
+export { formatAddress, isLoopback, isUnspecified, parseAddress, type Address } from './address.js';
 export { ConfigError, describeProblem, type ConfigWarning, type Problem } from './problems.js';
 export { describeSource, type Source } from './settings.js';
 export { printableConfig, type PrintableValue } from './printable.js';

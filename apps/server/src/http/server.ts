@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { EngramError } from '@engram/kernel';
 import { fastify, LogController, type FastifyBaseLogger, type FastifyError, type FastifyReply, type FastifyRequest, type RawServerDefault } from 'fastify';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import { loneMembership, type Membership } from '../cluster/index.js';
+import { LoneMembership, type Membership } from '../cluster/index.js';
 import type { ServerMetrics } from '../metrics/index.js';
 import { publishOpenApi } from '../openapi/openapi.js';
 import { Admission } from './admission.js';
@@ -49,7 +49,7 @@ const allSchemas = [...sharedSchemas, ...clusterSchemas];
 /** Builds the server; `listen` starts it, `close` lets requests under way finish and then stops. */
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { engine, log, metrics, onShutdownRequested } = options;
-  const membership = options.membership ?? loneMembership(engine.nodeId, engine.status().startedAtMs);
+  const membership = options.membership ?? new LoneMembership(engine.nodeId, engine.status().startedAtMs);
   const limits = resolveHttpLimits(options.limits);
   const admission = new Admission(limits.storesInFlightMax, limits.storeBytesInFlightMax);
   const nextRequestId = requestIds();

@@ -9,6 +9,10 @@ export type BatchOutcome = (typeof batchOutcomes)[number];
 
 export const walStates = ['accepting', 'full', 'failed', 'closed'] as const;
 
+export const probeOutcomes = ['acked', 'acked_by_relay', 'acked_by_stream', 'failed'] as const;
+export const directions = ['in', 'out'] as const;
+export const transports = ['udp', 'tcp'] as const;
+
 /** Type-only link: the values of the label `error_type` are the error codes, nothing else. */
 export type ErrorType = ErrorCode;
 
@@ -60,6 +64,25 @@ export const metricDefinitions = {
   engram_wal_segments: { type: 'gauge', help: 'Files the write-ahead log consists of.' },
   engram_wal_queued_bytes: { type: 'gauge', help: 'Bytes that wait for the next fdatasync.' },
   engram_wal_state: { type: 'gauge', help: '1 for the state the write-ahead log is in, 0 for the others.', labels: { state: walStates.join(', ') } },
+
+  engram_cluster_members_alive: { type: 'gauge', help: 'Other nodes that are alive, as this node sees them. 0 on a node that runs alone, as are all metrics of the cluster.' },
+  engram_cluster_members_suspect: { type: 'gauge', help: 'Other nodes that have not answered lately.' },
+  engram_cluster_members_dead: { type: 'gauge', help: 'Other nodes that are gone without a goodbye and not yet forgotten.' },
+  engram_cluster_members_left: { type: 'gauge', help: 'Other nodes that said goodbye and are not yet forgotten.' },
+
+  engram_swim_probes_total: { type: 'counter', help: 'Probes of other nodes, by how they ended.', labels: { outcome: probeOutcomes.join(', ') } },
+  engram_swim_probe_rtt_seconds: { type: 'histogram', help: 'Time from ping to acknowledgement of direct probes.', buckets: [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5] },
+  engram_swim_suspicions_total: { type: 'counter', help: 'Suspicions that began, raised by this node or by others.' },
+  engram_swim_deaths_declared_total: { type: 'counter', help: 'Other nodes that this node itself declared dead.' },
+  engram_swim_refutations_total: { type: 'counter', help: 'Times this node was taken for dead or suspect and denied it. Many of them mean that it is slow or its network is.' },
+  engram_swim_syncs_total: { type: 'counter', help: 'Full comparisons of the view with another node.' },
+  engram_swim_stalls_total: { type: 'counter', help: 'Times the process could not run for long enough to matter to its probes.' },
+  engram_swim_health_score: { type: 'gauge', help: '0 while this node keeps up; up to 8 when it is slow and stretches its own timeouts.' },
+  engram_swim_isolated: { type: 'gauge', help: '1 while no other node is alive as far as this one knows, though some were.' },
+  engram_swim_datagrams_total: { type: 'counter', help: 'Datagrams, by direction.', labels: { direction: directions.join(', ') } },
+  engram_swim_bytes_total: { type: 'counter', help: 'Bytes of payload, by direction and transport. UDP and IP add 28 to each datagram on IPv4, 48 on IPv6.', labels: { direction: directions.join(', '), transport: transports.join(', ') } },
+  engram_swim_send_errors_total: { type: 'counter', help: 'Datagrams that this machine did not send.' },
+  engram_swim_rejected_total: { type: 'counter', help: 'Input that was dropped, by reason. `other_cluster`, `unknown_key` and `not_sealed` are usually a mistake in a configuration.', labels: { reason: 'the reasons of @engram/swim with underscores, such as malformed, other_cluster, unknown_key, replayed' } },
 } as const satisfies Readonly<Record<string, MetricDefinition>>;
 
 export type MetricName = keyof typeof metricDefinitions;

@@ -1,6 +1,7 @@
 import type { ErrorCode } from '@engram/kernel';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { BatchResult, EngineStatus } from '../engine/index.js';
+import type { SwimMetrics } from '@engram/swim';
 import { metricDefinitions, operations, walStates, type BatchOutcome, type MetricDefinition, type MetricName, type Operation } from './definitions.js';
 
 type NamesOf<Type extends MetricDefinition['type']> = { [Name in MetricName]: (typeof metricDefinitions)[Name]['type'] extends Type ? Name : never }[MetricName];
@@ -17,6 +18,8 @@ interface OperationSeries {
 export interface MetricSources {
   readonly status: () => EngineStatus;
   readonly pendingStores: () => number;
+  /** Undefined on a node that runs alone. */
+  readonly swim: () => SwimMetrics | undefined;
 }
 
 /**
@@ -30,6 +33,7 @@ export class ServerMetrics {
   readonly #histograms = this.#create('histogram', (options) => new Histogram(options)) as Record<NamesOf<'histogram'>, Histogram>;
   readonly #byOperation: Readonly<Record<Operation, OperationSeries>>;
   #sources: Partial<MetricSources> = {};
+  #swim: SwimMetrics | undefined;
 
   constructor(version: string) {
     collectDefaultMetrics({ register: this.#registry });
@@ -46,6 +50,7 @@ export class ServerMetrics {
       ]),
     ) as unknown as Readonly<Record<Operation, OperationSeries>>;
     for (const operation of operations) this.#counters.engram_operations_total.inc({ operation }, 0);
+    readHistogram(this.#histograms.engram_swim_probe_rtt_seconds, () => this.#swim?.rttSeconds);
   }
 
   /** Where gauges come from; what is not given keeps its last value. */
@@ -98,8 +103,9 @@ export class ServerMetrics {
   }
 
   #read(): void {
-    const { status, pendingStores } = this.#sources;
+    const { status, pendingStores, swim } = this.#sources;
     const gauges = this.#gauges;
+    this.#readSwim(swim?.());
     if (pendingStores) gauges.engram_store_pending_operations.set(pendingStores());
     if (!status) return;
     const { health, memories, spaces, log, store, appliedLsn, durableAppliedLsn } = status();
@@ -114,6 +120,34 @@ export class ServerMetrics {
     for (const state of walStates) gauges.engram_wal_state.set({ state }, log.state === state ? 1 : 0);
   }
 
+  #readSwim(swim: SwimMetrics | undefined): void {
+    this.#swim = swim;
+    if (swim === undefined) return;
+    const { members, probes, datagrams, streams } = swim;
+    const gauges = this.#gauges;
+    const counters = this.#counters;
+    gauges.engram_cluster_members_alive.set(members.alive);
+    gauges.engram_cluster_members_suspect.set(members.suspect);
+    gauges.engram_cluster_members_dead.set(members.dead);
+    gauges.engram_cluster_members_left.set(members.left);
+    gauges.engram_swim_health_score.set(swim.healthScore);
+    gauges.engram_swim_isolated.set(swim.isolated ? 1 : 0);
+    for (const [outcome, count] of Object.entries(probes)) setCounter(counters.engram_swim_probes_total, count, { outcome: snakeCase(outcome) });
+    setCounter(counters.engram_swim_suspicions_total, swim.suspicions);
+    setCounter(counters.engram_swim_deaths_declared_total, swim.deathsDeclared);
+    setCounter(counters.engram_swim_refutations_total, swim.refutations);
+    setCounter(counters.engram_swim_syncs_total, swim.syncs);
+    setCounter(counters.engram_swim_stalls_total, swim.stalls);
+    setCounter(counters.engram_swim_datagrams_total, datagrams.packetsIn, { direction: 'in' });
+    setCounter(counters.engram_swim_datagrams_total, datagrams.packetsOut, { direction: 'out' });
+    for (const [transport, { bytesIn, bytesOut }] of [['udp', datagrams], ['tcp', streams]] as const) {
+      setCounter(counters.engram_swim_bytes_total, bytesIn, { direction: 'in', transport });
+      setCounter(counters.engram_swim_bytes_total, bytesOut, { direction: 'out', transport });
+    }
+    setCounter(counters.engram_swim_send_errors_total, Object.values(datagrams.sendErrors).reduce((sum, count) => sum + count, 0));
+    for (const [reason, count] of Object.entries(swim.rejected)) setCounter(counters.engram_swim_rejected_total, count, { reason: snakeCase(reason) });
+  }
+
   #create<M>(type: MetricDefinition['type'], make: (options: { name: string; help: string; labelNames: string[]; buckets: number[]; registers: Registry[] }) => M): Record<string, M> {
     const made: Record<string, M> = {};
     for (const [name, definition] of Object.entries<MetricDefinition>(metricDefinitions)) {
@@ -123,4 +157,32 @@ export class ServerMetrics {
     }
     return made;
   }
+}
+
+/** A counter that somebody else counts: it is only read here. */
+function setCounter(counter: Counter, value: number, labels: Record<string, string> = {}): void {
+  counter.remove(labels);
+  counter.inc(labels, value);
+}
+
+/** A histogram that somebody else fills, in the same buckets. Before there is anything it stays as it was made: empty. */
+function readHistogram(histogram: Histogram, read: () => SwimMetrics['rttSeconds'] | undefined): void {
+  const own = histogram.get.bind(histogram);
+  histogram.get = async () => {
+    const made = await own();
+    const seen = read();
+    if (seen === undefined) return made;
+    const { name } = made;
+    const values = [
+      ...seen.buckets.map(({ le, count }) => ({ labels: { le }, value: count, metricName: `${name}_bucket` })),
+      { labels: { le: '+Inf' }, value: seen.count, metricName: `${name}_bucket` },
+      { labels: {}, value: seen.sum, metricName: `${name}_sum` },
+      { labels: {}, value: seen.count, metricName: `${name}_count` },
+    ];
+    return { ...made, values } as typeof made;
+  };
+}
+
+function snakeCase(text: string): string {
+  return text.replaceAll('-', '_');
 }

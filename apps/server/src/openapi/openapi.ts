@@ -28,6 +28,7 @@ export function publishOpenApi(server: HttpServer, version: string): void {
         { name: 'Memory', description: 'Store, read, list and forget.' },
         { name: 'Recall', description: 'Find what answers a cue.' },
         { name: 'Spaces', description: 'Memories live in spaces.' },
+        { name: 'Cluster', description: 'Which nodes there are, and which are alive.' },
         { name: 'System', description: 'How the node is.' },
       ],
     },

@@ -1,0 +1,39 @@
+import type { NodeId } from '@engram/kernel';
+import { jsonMetadata, type MemberState, type MetadataCodec } from '@engram/swim';
+
+/** A node of the cluster as one node sees it. */
+export interface ClusterNode {
+  readonly id: NodeId;
+  readonly state: MemberState;
+  /** Where SWIM reaches it; absent for a node that runs alone. */
+  readonly address?: string;
+  /** What it says about itself, once that is known. */
+  readonly services?: NodeServices;
+  /** Grows with every start of its process. */
+  readonly epoch: number;
+  /** Grows whenever it refutes a rumour or says something new about itself. */
+  readonly incarnation: number;
+  /** When this node last learned something about it, by this node's clock. */
+  readonly changedAtMs: number;
+  readonly self: boolean;
+}
+
+/** What a node tells all others about itself. */
+export interface NodeServices {
+  /** `host:port`, as other nodes reach it. */
+  readonly http: string;
+  readonly grpc: string;
+  readonly version: string;
+}
+
+/** Fields that a newer version adds are left out; one that is missing makes the whole unreadable. */
+export const nodeServices: MetadataCodec<NodeServices> = jsonMetadata((value) => {
+  const { http, grpc, version } = (value ?? {}) as Record<string, unknown>;
+  if (!isShortText(http) || !isShortText(grpc) || !isShortText(version)) throw new TypeError('not what a node of Engram says about itself');
+  return { http, grpc, version };
+});
+
+/** Others print this, so it must not carry what moves the cursor of a terminal. */
+function isShortText(value: unknown): value is string {
+  return typeof value === 'string' && /^[\x20-\x7e]{1,255}$/.test(value);
+}

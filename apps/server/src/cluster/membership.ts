@@ -1,0 +1,95 @@
+/** What the rest of the server knows of a cluster: who is there, how they are, and what changes. */
+import type { NodeId } from '@engram/kernel';
+import type { MemberState, SwimMetrics } from '@engram/swim';
+import { clusterHealth, countStates, type ClusterHealth } from './cluster-health.js';
+import type { ClusterNode, NodeServices } from './cluster-node.js';
+import type { EventLog } from './event-log.js';
+
+/**
+ * What happened to a node, or to this node's place among the others: `isolated` when no other node is alive as far as
+ * it knows, `rejoined` when one is again.
+ */
+export interface ClusterEvent {
+  readonly type: ClusterEventType;
+  /** The node it happened to; for `isolated` and `rejoined` this one. */
+  readonly node: ClusterNode;
+  readonly atMs: number;
+}
+
+export const clusterEventTypes = ['joined', 'restarted', 'suspect', 'recovered', 'dead', 'left', 'updated', 'forgotten', 'isolated', 'rejoined'] as const;
+export type ClusterEventType = (typeof clusterEventTypes)[number];
+
+/** As one node sees it at this moment. */
+export interface Membership {
+  /** `single`: this node runs alone and always will, until it is configured otherwise. */
+  readonly mode: 'single' | 'distributed';
+  /** Name of the cluster; a node alone has none. */
+  readonly cluster: string | undefined;
+  /** This node included, itself first, then by id. */
+  nodes(): readonly ClusterNode[];
+  node(id: NodeId): ClusterNode | undefined;
+  /** Absent for a node that runs alone: nothing ever happens to it. */
+  readonly events: EventLog<ClusterEvent> | undefined;
+  metrics(): SwimMetrics | undefined;
+  /** Why this node takes no part in the cluster although it was told to; it needs a person. */
+  trouble(): string | undefined;
+}
+
+/** Other nodes by state, this one not counted. */
+export function peersOf(membership: Membership): Record<MemberState, number> {
+  return countStates(membership.nodes().filter(({ self }) => !self).map(({ state }) => state));
+}
+
+/** All nodes, this one counted. */
+export function healthOfCluster(membership: Membership): ClusterHealth {
+  return clusterHealth(membership.nodes().map(({ state }) => state));
+}
+
+/** What the server starts and stops beside looking at it. */
+export interface ClusterPart extends Membership {
+  /** Where other nodes reach SWIM. Absent for a node that runs alone. */
+  readonly address: string | undefined;
+  /** Tells the others what this node serves and starts to take part. Never rejects. */
+  join(services: NodeServices): Promise<void>;
+  /** Says goodbye, for at most `limitMs`, and frees the port. Never rejects. */
+  leave(limitMs: number): Promise<void>;
+  /** Frees the port without a goodbye. */
+  close(): Promise<void>;
+}
+
+/** A node that runs alone: a cluster of itself, which no socket is opened for. */
+export class LoneMembership implements ClusterPart {
+  readonly mode = 'single';
+  readonly cluster = undefined;
+  readonly address = undefined;
+  readonly events = undefined;
+  #self: ClusterNode;
+
+  constructor(id: NodeId, startedAtMs: number) {
+    this.#self = { id, state: 'alive', epoch: 1, incarnation: 0, changedAtMs: startedAtMs, self: true };
+  }
+
+  nodes(): readonly ClusterNode[] {
+    return [this.#self];
+  }
+
+  node(id: NodeId): ClusterNode | undefined {
+    return id === this.#self.id ? this.#self : undefined;
+  }
+
+  metrics(): undefined {
+    return undefined;
+  }
+
+  trouble(): undefined {
+    return undefined;
+  }
+
+  async join(services: NodeServices): Promise<void> {
+    this.#self = { ...this.#self, services };
+  }
+
+  async leave(): Promise<void> {}
+
+  async close(): Promise<void> {}
+}
