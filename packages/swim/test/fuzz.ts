@@ -1,11 +1,10 @@
 /**
- * Hostile datagrams, as many as one has time for:
+ * Hostile datagrams, as many as one has time for; a hundred million take about half an hour:
  *
- *     npx tsx --conditions=@engram/source packages/swim/test/fuzz.ts [--count 1000000] [--seed 1] [--trial plain|sealed|core]
+ *     npm run fuzz -w @engram/swim -- [--count 1000000] [--seed 1] [--trial plain|sealed|core]
  *
  * Without `--trial` all three share the count. Exits with 1 when one was not counted, a member changed, memory grew
- * beyond its bound, or the good neighbour was kept from talking. `node --expose-gc --conditions=@engram/source --import
- * tsx packages/swim/test/fuzz.ts` measures memory without garbage.
+ * beyond its bound, or the good neighbour was kept from talking.
  */
 import { parseArgs } from 'node:util';
 import { fuzzCore, fuzzPlain, fuzzSealed, total, type TrialReport } from './fuzz-trial.js';

@@ -1,5 +1,5 @@
 import { ReplayGuard } from './replay-guard.js';
-import { isSealed, type Seal, type SealRejection } from './seal.js';
+import { isSealed, sealOverheadBytes, type Seal, type SealRejection } from './seal.js';
 
 export type DatagramOpened = { readonly kind: 'opened'; readonly bytes: Uint8Array } | { readonly kind: 'rejected'; readonly reason: SealRejection };
 
@@ -16,6 +16,8 @@ export const plainDatagrams: DatagramGuard = {
   open: (bytes) => (isSealed(bytes) ? { kind: 'rejected', reason: 'sealed' } : { kind: 'opened', bytes }),
 };
 
+/** What the core would refuse is not decrypted first. */
+const sealedBytesMax = 8_192 + sealOverheadBytes;
 /** Starts of senders whose counters are remembered; each takes about 200 bytes. */
 const sendersMax = 16_384;
 /** Keeps datagrams and frames of streams apart: side 0 is none of a conversation's. */
@@ -26,6 +28,7 @@ export function sealedDatagrams(seal: Seal, guard: ReplayGuard = new ReplayGuard
   return {
     seal: (bytes) => seal.seal(bytes, context),
     open(bytes) {
+      if (bytes.length > sealedBytesMax) return { kind: 'rejected', reason: 'too-large' };
       const opened = seal.open(bytes, context);
       if (opened.kind === 'rejected') return opened;
       const isFresh = !seal.isOwn(opened.nonce) && guard.accept(opened.nonce.sender, opened.nonce.counter);

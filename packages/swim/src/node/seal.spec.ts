@@ -45,6 +45,7 @@ describe('a datagram', () => {
   test.each([
     ['not-sealed', () => packet],
     ['not-sealed', () => new Uint8Array(0)],
+    ['too-large', () => datagramsOf().seal(new Uint8Array(8_193))],
     ['seal-version', () => datagramsOf().seal(packet).fill(9, 2, 3)],
     ['other-cluster', () => datagramsOf(new Keyring(key), parseClusterId('billing')).seal(packet)],
     ['unknown-key', () => datagramsOf(new Keyring(generateKey())).seal(packet)],

@@ -34,6 +34,7 @@ export type SealRejection =
   | 'not-sealed'
   /** Sealed, while we use no keys. */
   | 'sealed'
+  | 'too-large'
   | 'seal-version'
   | 'other-cluster'
   /** Under a key that is not in our keyring. */
