@@ -40,6 +40,17 @@ async function cluster(count: number, options: Partial<CreateSwimOptions> = {}):
 
 /** Waits for what the network brings, as long as the test may last. */
 const until = (condition: () => unknown): Promise<void> => vi.waitFor(() => expect(condition()).toBeTruthy(), { timeout: 15_000, interval: 5 });
+/** Free for both protocols, and not one that the system gives out while a test has closed it for a moment. */
+async function quietAddress(): Promise<string> {
+  for (;;) {
+    const bind = `127.0.0.1:${20_000 + Math.floor(Math.random() * 10_000)}`;
+    const probe = await createSwim({ cluster: 'test', name: 'probe', bind }).catch(() => undefined);
+    if (!probe) continue;
+    await probe.close();
+    return bind;
+  }
+}
+
 const stateOf = (node: SwimNode<never> | SwimNode, name: string) => node.members.get(name)?.state;
 const rejectionOf = async (promise: Promise<unknown>) => promise.then(() => undefined, (error: unknown) => error as EngramError);
 
@@ -245,10 +256,10 @@ describe('listeners', () => {
 
 describe('what goes wrong at the start', () => {
   test('a port that is taken is named, for either protocol, and nothing stays bound', async () => {
-    const udp = createSocket('udp4').bind(0, '127.0.0.1');
+    const bind = await quietAddress();
+    const port = Number(bind.split(':')[1]);
+    const udp = createSocket('udp4').bind(port, '127.0.0.1');
     await once(udp, 'listening');
-    const { port } = udp.address();
-    const bind = `127.0.0.1:${port}`;
     expect(await rejectionOf(start('a', { bind }))).toMatchObject({ code: 'address_in_use', message: `UDP ${bind} is in use by another process` });
     const tcp = createServer().listen(port, '127.0.0.1');
     await once(tcp, 'listening');
@@ -272,17 +283,15 @@ describe('what goes wrong at the start', () => {
   });
 
   test('the port is free again after a start that failed late, and after a close', async () => {
-    const first = await start('a');
-    const bind = first.address;
+    const bind = await quietAddress();
+    const first = await start('a', { bind });
     await first.close();
     await rejectionOf(start('a', { bind, advertise: '0.0.0.0' }));
     expect((await start('a', { bind })).address).toBe(bind);
   });
 
   test('seeds that do not resolve or answer make join reject, and the node goes on trying', async () => {
-    const later = await start('later');
-    const bind = later.address;
-    await later.close();
+    const bind = await quietAddress();
     const a = await start('a', { seeds: [bind, 'nowhere.internal:1'], lookup: async () => Promise.reject(Object.assign(new Error(), { code: 'ENOTFOUND' })) });
     const failed: string[] = [];
     a.on('seed-failed', ({ seed, reason }) => failed.push(`${seed}: ${reason}`));

@@ -9,6 +9,8 @@ import { generateKey, Keyring } from './keyring.js';
 import { Seal } from './seal.js';
 import { TcpTransport, type TcpOptions } from './tcp-transport.js';
 
+vi.setConfig({ testTimeout: 30_000 });
+
 const open: { close(): Promise<void> }[] = [];
 const sockets: Socket[] = [];
 afterEach(async () => {
@@ -62,10 +64,8 @@ const key = generateKey();
 
 test('nobody listening is told as closed', async () => {
   const a = await transportOf();
-  const gone = await transportOf();
-  const { port } = gone.transport;
-  await gone.transport.close();
-  dial(a.transport, 1, port, 'hello?');
+  // A port that the system gives to nobody.
+  dial(a.transport, 1, 1, 'hello?');
   await a.logs('closed 1: ECONNREFUSED');
 });
 
