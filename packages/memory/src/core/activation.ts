@@ -9,6 +9,9 @@ export interface Seed {
   readonly strength: number;
 }
 
+/** What can arrive at a memory from its neighbours in time, however many of them match: more says nothing more about it. */
+export const neighboursMax = 2;
+
 /**
  * Spreading activation (Collins & Loftus 1975; Anderson 1983), one hop from the seeds: to the memories next to them in
  * time and to those sharing a tag or name. Bounded by `seedsMax · 2 · neighbourReach` neighbours and
@@ -23,7 +26,7 @@ export function spread(table: MemoryTable, tuning: ResolvedRecallTuning, seeds: 
 /**
  * What happened next to a hit belongs to it: the answer after the question, the reason before the deed. A neighbour at
  * rank distance d and time gap g receives strength · decay^(d−1) / (1 + g/gap), times the forward bias when it came
- * after (contiguity and its asymmetry: Kahana 1996; Howard & Kahana 2002).
+ * after (contiguity and its asymmetry: Kahana 1996; Howard & Kahana 2002). What arrives adds up, to at most `neighboursMax`.
  */
 function spreadInTime(table: MemoryTable, tuning: ResolvedRecallTuning, seed: Seed, evidence: Evidence): void {
   const place = table.timeline.placeOf(seed.ordinal);
@@ -35,7 +38,7 @@ function spreadInTime(table: MemoryTable, tuning: ResolvedRecallTuning, seed: Se
       if (!evidence.admit(ordinal)) continue;
       const gap = Math.abs(table.whenMs(ordinal) - table.whenMs(seed.ordinal));
       const decay = tuning.neighbourDecay ** (distance - 1) / (1 + gap / tuning.neighbourGapMs);
-      evidence.neighbours[ordinal]! += seed.strength * bias * decay;
+      evidence.neighbours[ordinal] = Math.min(neighboursMax, evidence.neighbours[ordinal]! + seed.strength * bias * decay);
     }
   };
   passOn(table.timeline.backwardFrom(place), 1);

@@ -29,13 +29,46 @@ describe('analysis of words', () => {
     expect(termsOf('constructor __proto__ toString')).toHaveLength(3);
   });
 
-  test('an empty text, punctuation and pictures have no words', () => {
+  test('an empty text and punctuation have no words', () => {
     expect(termsOf('')).toEqual([]);
-    expect(termsOf('… 🎉 ?!')).toEqual([]);
+    expect(termsOf('… ?! → €')).toEqual([]);
+  });
+});
+
+describe('analysis of pictographs', () => {
+  test('each is a word, with spaces or without', () => {
+    expect(termsOf('I love 🍕🍕 and ☕')).toEqual(['love', '🍕', '🍕', '☕']);
+  });
+
+  test('neither its colour, nor the colour of a skin, nor a way of drawing it makes it another', () => {
+    expect(termsOf('❤️ 👍🏽')).toEqual(termsOf('❤ 👍'));
+  });
+
+  test('one that is joined of several is found by each of them', () => {
+    expect(termsOf('👩‍🚀')).toEqual(['👩', '🚀']);
+  });
+
+  test('a flag is one word, and a number on a key is the number', () => {
+    expect(termsOf('🇳🇴🇮🇹')).toEqual(['🇳🇴', '🇮🇹']);
+    expect(termsOf('1️⃣')).toEqual(['1']);
+  });
+
+  test('a pictograph beside a word belongs to neither the word nor the names', () => {
+    expect(analyse('went to Rome🇮🇹')).toMatchObject({ terms: ['went', 'rome', '🇮🇹'].map((term) => termsOf(term)[0]), names: ['rome'] });
   });
 });
 
 describe('analysis of other languages', () => {
+  test('letters that some keyboards lack meet the letters written for them', () => {
+    expect(termsOf('Straße STRAẞE')).toEqual(termsOf('strasse strasse'));
+    expect(termsOf('Łódź Tromsø Œuvre Ærø Þór Đurđa Diyarbakır')).toEqual(termsOf('lodz tromso oeuvre aero thor durda diyarbakir'));
+    expect(termsOf('ΟΔΟΣ')).toEqual(termsOf('οδός'));
+  });
+
+  test('a name stays a name when its first letter is written out', () => {
+    expect(analyse('we met Øystein').names).toEqual(termsOf('oystein'));
+  });
+
   test('words of other alphabets pass through in lower case', () => {
     expect(termsOf('Москва Αθήνα हिन्दी')).toEqual(['москва', 'αθηνα', 'हिन्दी']);
   });

@@ -21,11 +21,20 @@ export const analysisLimits = {
   wordCharactersMax: 64,
 } as const;
 
-const wordPattern = /[\p{L}\p{N}\p{M}_]+(?:['\u2019][\p{L}\p{M}]+)*/gu;
+/** A word; or two letters of a flag, which mean something only together; or one pictograph. */
+const wordPattern = /[\p{L}\p{N}\p{M}_]+(?:['\u2019][\p{L}\p{M}]+)*|\p{Regional_Indicator}{2}|\p{Extended_Pictographic}/gu;
 const beyondAscii = /[^\0-\x7f]/;
-const combiningMarks = /[\u0300-\u036f]/g;
+/** Accents, keycaps, and what chooses between a symbol in black and in colour. */
+const combiningMarks = /[\u0300-\u036f\u20d0-\u20ff\ufe0e\ufe0f]/g;
+/** Letters that no decomposition takes apart, as those write them who lack them on their keyboard; ß as in full case folding. */
+const plainLetters: ReadonlyMap<string, string> = new Map(Object.entries({
+  ß: 'ss', ẞ: 'SS', æ: 'ae', Æ: 'Ae', œ: 'oe', Œ: 'Oe', ø: 'o', Ø: 'O', ł: 'l', Ł: 'L', đ: 'd', Đ: 'D', ð: 'd', Ð: 'D', þ: 'th', Þ: 'Th', ı: 'i',
+}));
+const specialLetters = new RegExp(`[${[...plainLetters.keys()].join('')}]`, 'g');
 const unspacedScript = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]/u;
 const possessiveOrContraction = /['\u2019](?:s|ll|re|ve|d|m)$/;
+/** Lower-casing writes it at the end of a Greek word; folding case does not. */
+const finalSigma = /ς$/;
 const apostrophes = /['\u2019]/g;
 const questionAtEnd = /[?\uff1f]["'\u201d\u2019)\]\s]*$/;
 const asksFromTheStart = /^\s*(?:who|whom|whose|what|when|where|which|why|how|is|are|was|were|do|does|did|can|could|has|have|had|will|would|should)\b/i;
@@ -33,7 +42,8 @@ const asksFromTheStart = /^\s*(?:who|whom|whose|what|when|where|which|why|how|is
 /**
  * English analysis that leaves other languages usable: words are split by Unicode, lower-cased, stripped of accents,
  * possessives and contractions; stop words go, irregular forms are reduced, the rest is stemmed (Porter 1980). Text in
- * Chinese or Japanese, which puts no spaces between words, becomes pairs of neighbouring characters.
+ * Chinese or Japanese, which puts no spaces between words, becomes pairs of neighbouring characters. A pictograph is a
+ * word, whatever its colour or skin; one joined of several is as many words.
  */
 export function analyse(text: string): Analysis {
   const terms: string[] = [];
@@ -54,9 +64,16 @@ export function readText(text: string, visit: (word: Word, isName: boolean) => v
     readAscii(text, visit);
     return questionAtEnd.test(text.slice(-16));
   }
-  const plain = text.normalize('NFKD').replace(combiningMarks, '').normalize('NFC');
+  const plain = text.normalize('NFKD').replace(combiningMarks, '').normalize('NFC').replace(specialLetters, (letter) => plainLetters.get(letter)!);
   readUnicode(plain, visit);
   return questionAtEnd.test(plain.slice(-16));
+}
+
+/** Whether a text has anything that could be searched for. */
+export function hasTerms(text: string): boolean {
+  let any = false;
+  readText(text, () => { any = true; });
+  return any;
 }
 
 /** Whether a cue asks something, with or without the question mark. */
@@ -124,7 +141,7 @@ export function ownCopy(text: string): string {
 
 /** The index term of one word; empty for a stop word. A pure function. */
 function termOf(written: string): string {
-  const lower = written.toLowerCase().replace(possessiveOrContraction, '').replace(apostrophes, '');
+  const lower = written.toLowerCase().replace(possessiveOrContraction, '').replace(apostrophes, '').replace(finalSigma, 'σ');
   return stopWords.has(lower) ? '' : ownCopy(stemmer(irregularForms.get(lower) ?? lower));
 }
 

@@ -14,6 +14,8 @@ describe('a cue', () => {
 
   test.each([
     ['is empty', {}, /^cue is empty/],
+    ['has only empty text', { text: '' }, /^cue is empty/],
+    ['has only blank text', { text: ' \n', tags: [] }, /^cue is empty/],
     ['has only an empty list of tags', { tags: [] }, /^cue is empty/],
     ['has text that is too long', { text: 'x'.repeat(cueLimits.textBytesMax + 1) }, /^text /],
     ['has half a surrogate pair', { text: '\udc00' }, /^text /],
@@ -24,6 +26,10 @@ describe('a cue', () => {
   ])('is refused when it %s', (_title, cue, complaint) => {
     expect(() => checkCue(cue)).toThrow(complaint);
   });
+});
+
+test('the hint about a vector fits a cue as well as a memory', () => {
+  expect(() => checkCue({ embedding: Float32Array.of(0) })).toThrow(expect.objectContaining({ hint: 'Correct embedding and try again; nothing was changed.' }));
 });
 
 describe('recall options', () => {

@@ -1,9 +1,17 @@
 import { EngramError, isWellFormed, type MemoryId } from '@engram/kernel';
+import { hasTerms } from './analysis.js';
 import { checkEmbedding, checkTags, memoryLimits } from './memory.js';
 
-/** What a recall starts from. At least one field must be given; all that are given apply together. */
+/**
+ * What a recall starts from. At least one field must be given; all that are given apply together. Blank text counts as
+ * not given.
+ */
 export interface Cue {
-  /** Words to rank by: a question, a sentence, keywords. Memories sharing none of them may still be reached by spreading. */
+  /**
+   * Words to rank by: a question, a sentence, keywords. Memories sharing none of them may still be reached by spreading.
+   * Text of nothing searchable (punctuation, words like "the" and "of") counts as absent beside other parts, and finds
+   * nothing alone: such words are not indexed.
+   */
   readonly text?: string;
   /** A vector to rank by, of the space's dimension; exact cosine. */
   readonly embedding?: Float32Array;
@@ -47,7 +55,7 @@ export interface RecallHit {
   readonly id: MemoryId;
   /** How well the memory answers the cue, in [0,1]. */
   readonly score: number;
-  /** How far to rely on it, in [0,1]: what the writer claimed, reduced by how loosely it matched. */
+  /** How far to rely on it, in [0,1]: what the writer claimed, reduced by how loosely the memory itself matched. */
   readonly confidence: number;
   readonly parts?: ScoreParts;
 }
@@ -64,10 +72,8 @@ export const cueLimits = { textBytesMax: 65_536, limitMax: 1_000 } as const;
 /** Throws EngramError `invalid_argument` naming the field that breaks its rule. */
 export function checkCue(cue: Cue): void {
   const { text, embedding, tags, afterMs, beforeMs } = cue;
-  if (text === undefined && embedding === undefined && afterMs === undefined && beforeMs === undefined && (tags ?? []).length === 0) {
-    refuse('cue', 'is empty', 'Give at least one of text, embedding, tags, after, before.');
-  }
   if (text !== undefined) checkCueText(text);
+  if ((text ?? '').trim() === '' && !hasOtherParts(cue)) refuse('cue', 'is empty', 'Give at least one of text, embedding, tags, after, before.');
   if (embedding !== undefined) checkEmbedding(embedding);
   if (tags !== undefined) checkTags(tags);
   if (afterMs !== undefined) checkCueTime('after', afterMs);
@@ -75,6 +81,17 @@ export function checkCue(cue: Cue): void {
   if (afterMs !== undefined && beforeMs !== undefined && afterMs >= beforeMs) {
     refuse('before', 'must be later than after, or no memory can match', 'Swap after and before, or leave one out.');
   }
+}
+
+/** The cue as it is to be read: text without a searchable word is left out beside anything else that was given. */
+export function withoutEmptyText(cue: Cue): Cue {
+  if (cue.text === undefined || !hasOtherParts(cue) || hasTerms(cue.text)) return cue;
+  const { text: _empty, ...others } = cue;
+  return others;
+}
+
+function hasOtherParts({ embedding, tags, afterMs, beforeMs }: Cue): boolean {
+  return embedding !== undefined || afterMs !== undefined || beforeMs !== undefined || (tags ?? []).length > 0;
 }
 
 export function checkRecallOptions(options: RecallOptions): void {

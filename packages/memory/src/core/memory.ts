@@ -142,6 +142,6 @@ function isPlainObject(value: unknown): value is Record<string, unknown> {
   return prototype === null || prototype === Object.prototype;
 }
 
-function refuse(field: string, complaint: string, hint = `Correct ${field} and store again; nothing was stored.`): never {
+function refuse(field: string, complaint: string, hint = `Correct ${field} and try again; nothing was changed.`): never {
   throw new EngramError('invalid_argument', `${field} ${complaint}`, { hint, details: { field } });
 }

@@ -44,6 +44,8 @@ export interface RecallTuning {
   readonly questionShare?: number;
   /** The evidence at which the score is one half. Changes the scale of scores, not their order. @default 0.25 */
   readonly halfScore?: number;
+  /** How much of the activation that reached a memory counts towards its confidence, 0 to 1. Low, because being near a match is no match. @default 0.1 */
+  readonly reachedShare?: number;
 }
 
 export type ResolvedRecallTuning = Required<RecallTuning>;
@@ -66,6 +68,7 @@ export const defaultRecallTuning: ResolvedRecallTuning = {
   timeGapMs: 259_200_000,
   questionShare: 0.9,
   halfScore: 0.25,
+  reachedShare: 0.1,
 };
 
 /** Throws OptionsError naming the field that is out of its range. */
@@ -74,7 +77,7 @@ export function resolveRecallTuning(tuning: RecallTuning = {}): ResolvedRecallTu
   for (const name of ['k1', 'neighbourWeight', 'forwardBias', 'associationWeight', 'timeWeight'] as const) {
     if (!(resolved[name] >= 0 && resolved[name] <= 100)) throw new OptionsError(name, 'must be a number from 0 to 100');
   }
-  for (const name of ['b', 'vectorShare', 'neighbourDecay', 'questionShare'] as const) {
+  for (const name of ['b', 'vectorShare', 'neighbourDecay', 'questionShare', 'reachedShare'] as const) {
     if (!(resolved[name] >= 0 && resolved[name] <= 1)) throw new OptionsError(name, 'must be a number from 0 to 1');
   }
   for (const name of ['neighbourGapMs', 'timeGapMs', 'halfScore'] as const) {

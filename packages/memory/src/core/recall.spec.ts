@@ -1,6 +1,7 @@
 import { EngramError } from '@engram/kernel';
 import { describe, expect, test } from 'vitest';
 import { indexOf, remembered } from '../../test/remembered.js';
+import { neighboursMax } from './activation.js';
 import { cueTermsMax } from './bm25.js';
 import type { RecallResult, ScoreParts } from './cue.js';
 import { datedCandidatesMax } from './date-match.js';
@@ -43,6 +44,12 @@ describe('recall by text', () => {
     const index = indexOf([remembered('m1', 'Booked the hotel', { tags: ['summer-holiday', 'trip-17'] })], direct);
     expect(ask(index, 'holidays')).toEqual(['m1']);
     expect(ask(index, '17')).toEqual([]);
+  });
+
+  test('a pictograph is found like a word, and a special letter by its usual spelling', () => {
+    const index = indexOf([remembered('pizza', 'I love 🍕'), remembered('street', 'Das Café in der Langen Straße')], direct);
+    expect(ask(index, '🍕')).toEqual(['pizza']);
+    expect(ask(index, 'lange strasse cafe')).toEqual(['street']);
   });
 
   test('a memory of no words at all is found by its tags', () => {
@@ -156,6 +163,15 @@ describe('spreading activation', () => {
     expect(linked!.score).toBe(1 / (1 + 0.25));
   });
 
+  test('however many neighbours of a memory match, what arrives from them has a bound', () => {
+    const neighbours = Array.from({ length: 20 }, (_, i) => remembered(`hit${i}`, 'violin', { whenMs: i }));
+    const index = indexOf([...neighbours, remembered('between', 'strings', { whenMs: 9 })], {
+      neighbourWeight: 1, neighbourReach: 20, neighbourDecay: 1, associationWeight: 0, halfScore: 0.25,
+    });
+    const between = index.recall({ text: 'violin' }, { limit: 30 }).hits.find((hit) => hit.id === 'between');
+    expect(between!.score).toBe(neighboursMax / (neighboursMax + 0.25));
+  });
+
   test('only the best matches pass activation on', () => {
     const index = indexOf([
       remembered('best', 'violin'), remembered('after-best', 'noon', { whenMs: 1 }),
@@ -247,8 +263,56 @@ describe('filters', () => {
   });
 });
 
+describe('text without a searchable word', () => {
+  const index = indexOf([
+    remembered('pet', 'the cat sleeps', { tags: ['pets'], whenMs: 5, embedding: Float32Array.of(1, 0) }),
+    remembered('other', 'rain', { whenMs: 50, embedding: Float32Array.of(0, 1) }),
+  ]);
+
+  test.each(['', '  ', '?!', 'the of', 'who are you?'])('(%j) counts as absent beside other parts', (text) => {
+    for (const others of [{ tags: ['pets'] }, { beforeMs: 50 }, { embedding: Float32Array.of(1, 0) }]) {
+      expect(index.recall({ ...others, text }, { limit: 5, explain: true })).toEqual(index.recall(others, { limit: 5, explain: true }));
+    }
+  });
+
+  test('finds nothing alone, and a blank one is refused', () => {
+    expect(ask(index, 'the of')).toEqual([]);
+    expect(ask(index, '?!')).toEqual([]);
+    expect(() => ask(index, ' ')).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
+  });
+});
+
 describe('confidence', () => {
-  test('is what the writer claimed times how well it matched', () => {
+  test('rests on the own match: what only stands beside a hit in time, or shares its tag, is far less sure', () => {
+    const index = indexOf(['Standup is at ten', 'My sister likes tulips', 'The printer needs toner'].map((content, i) =>
+      remembered(`m${i}`, content, { whenMs: i * 2_000, tags: ['note'] })));
+    const { hits: [hit, ...rest], confidence } = index.recall({ text: 'when is standup' }, { limit: 5 });
+    expect([hit!.id, hit!.confidence]).toEqual(['m0', confidence]);
+    expect(rest).toHaveLength(2);
+    for (const reached of rest) {
+      expect(reached.score).toBeGreaterThan(hit!.score / 2);
+      expect(reached.confidence).toBeLessThan(hit!.confidence / 3);
+    }
+    expect(idsOf(index.recall({ text: 'when is standup' }, { limit: 5, minConfidence: 0.3 }))).toEqual(['m0']);
+  });
+
+  test('follows its formula: activation counts by its share, a named date fully', () => {
+    const index = indexOf([
+      remembered('hit', 'soup', { whenMs: at('2023-05-03T18:00:00Z'), confidence: 0.5 }),
+      remembered('reached', 'fish', { whenMs: at('2023-05-03T18:00:00Z') }),
+      remembered('dated', 'bread', { whenMs: at('2023-05-03T08:00:00Z') }),
+    ], { halfScore: 0.25, reachedShare: 0.1, neighbourReach: 1, questionShare: 1 });
+    const result = index.recall({ text: 'soup on May 3, 2023' }, { limit: 3, explain: true });
+    for (const { id, score, confidence, parts } of result.hits) {
+      const total = (0.25 * score) / (1 - score);
+      const { lexical, vector, time, neighbours, associations } = parts!;
+      const sure = (total * (lexical + vector + time + 0.1 * (neighbours + associations))) / score;
+      expect(confidence).toBeCloseTo(((id === 'hit' ? 0.5 : 1) * sure) / (sure + 0.25), 12);
+    }
+    expect(result.hits).toHaveLength(3);
+  });
+
+  test('of a direct match alone is what the writer claimed times how well it matched', () => {
     const index = indexOf([remembered('sure', 'tea', { confidence: 0.8 })]);
     const { hits: [hit], confidence } = index.recall({ text: 'tea' }, { limit: 1 });
     expect(hit!.confidence).toBe(0.8 * hit!.score);

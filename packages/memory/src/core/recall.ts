@@ -2,7 +2,7 @@ import { spread, type Seed } from './activation.js';
 import { isQuestion } from './analysis.js';
 import { matchText } from './bm25.js';
 import { hitConfidence, resultConfidence } from './confidence.js';
-import { checkCue, checkRecallOptions, type Cue, type RecallHit, type RecallOptions, type RecallResult, type ScoreParts } from './cue.js';
+import { checkCue, checkRecallOptions, withoutEmptyText, type Cue, type RecallHit, type RecallOptions, type RecallResult, type ScoreParts } from './cue.js';
 import { matchDates } from './date-match.js';
 import { Evidence } from './evidence.js';
 import { eachHolder, filterOf, rarestTag, type Filter } from './filters.js';
@@ -18,16 +18,25 @@ import { matchVector } from './vector-match.js';
  *   direct     = lexical                                          a cue of text
  *              | vector                                           a cue of an embedding
  *              | (1 − vectorShare) · lexical + vectorShare · vector   a cue of both
- *   evidence   = direct + neighbourWeight · neighbours + associationWeight · associations + timeWeight · time
+ *   own        = direct + timeWeight · time                       what the memory itself has of the cue
+ *   reached    = neighbourWeight · neighbours + associationWeight · associations   what only came to it from others
+ *   evidence   = own + reached
  *   score      = share · evidence / (evidence + halfScore)        share = questionShare for a question asked of a question, else 1
- *   confidence = stored confidence · score
+ *   sure       = own + reachedShare · reached
+ *   confidence = stored confidence · share · sure / (sure + halfScore)
  *
- * where lexical, vector, associations and time lie in [0,1], and so do score and confidence. The score grows with every
- * part, and each part's share of it is its share of the evidence: those are the parts `explain` returns.
+ * where lexical, vector, associations and time lie in [0,1] and neighbours in [0,2], so that score and confidence lie in
+ * [0,1]. The score grows with every part, and each part's share of it is its share of the evidence: those are the parts
+ * `explain` returns. The score ranks: what stands beside a match is often the answer, so activation counts fully there.
+ * The confidence filters: it rests on the memory's own match, so one that was only reached gets by the defaults at most
+ * 0.27 of its writer's confidence, and seldom a third of that of the hit it was reached from.
+ *
+ * Text without searchable words says nothing, so other parts of the cue decide as if it were absent; alone it finds nothing.
  */
-export function recall(table: MemoryTable, tuning: ResolvedRecallTuning, cue: Cue, options: RecallOptions): RecallResult {
-  checkCue(cue);
+export function recall(table: MemoryTable, tuning: ResolvedRecallTuning, given: Cue, options: RecallOptions): RecallResult {
+  checkCue(given);
   checkRecallOptions(options);
+  const cue = withoutEmptyText(given);
   if (cue.embedding !== undefined) table.vectors.checkDimension(cue.embedding);
 
   const admits = filterOf(table, cue);
@@ -58,6 +67,7 @@ interface Weights {
   /** What a memory that only asks keeps. */
   readonly question: number;
   readonly halfScore: number;
+  readonly reachedShare: number;
 }
 
 function weightsOf(tuning: ResolvedRecallTuning, cue: Cue): Weights {
@@ -70,6 +80,7 @@ function weightsOf(tuning: ResolvedRecallTuning, cue: Cue): Weights {
     time: tuning.timeWeight,
     question: cue.text !== undefined && isQuestion(cue.text) ? tuning.questionShare : 1,
     halfScore: tuning.halfScore,
+    reachedShare: tuning.reachedShare,
   };
 }
 
@@ -87,11 +98,11 @@ function strongest(table: MemoryTable, weights: Weights, seedsMax: number): Seed
 /** Scores every candidate and keeps the best that are sure enough. */
 function bestOf(table: MemoryTable, weights: Weights, { limit, minConfidence = 0, explain = false }: RecallOptions): RecallResult {
   const { score } = evidence;
-  const confidence = (ordinal: number): number => hitConfidence(table.confidence(ordinal), score[ordinal]!);
+  const confidence = (ordinal: number): number => hitConfidence(table.confidence(ordinal), surenessOf(table, weights, ordinal));
   const best = new Best(limit, totalOrder(table, (ordinal) => score[ordinal]!, confidence));
   evidence.eachCandidate((ordinal) => {
     score[ordinal] = scoreOf(table, weights, ordinal);
-    if (score[ordinal]! > 0 && confidence(ordinal) >= minConfidence) best.offer(ordinal);
+    if (score[ordinal]! > 0 && (minConfidence === 0 || confidence(ordinal) >= minConfidence)) best.offer(ordinal);
   });
   return resultOf(best.inOrder().map((ordinal): RecallHit => ({
     id: table.id(ordinal),
@@ -124,6 +135,14 @@ function partsOf(table: MemoryTable, weights: Weights, ordinal: number): ScorePa
     time: weights.time * evidence.time[ordinal]! * scale,
     recency: 0,
   };
+}
+
+/** How well the memory itself matches, in [0,1): activation that only reached it counts by its small share. */
+function surenessOf(table: MemoryTable, weights: Weights, ordinal: number): number {
+  const own = weights.lexical * evidence.lexical[ordinal]! + weights.vector * evidence.vector[ordinal]! + weights.time * evidence.time[ordinal]!;
+  const reached = weights.neighbours * evidence.neighbours[ordinal]! + weights.associations * evidence.associations[ordinal]!;
+  const sure = own + weights.reachedShare * reached;
+  return sure * ((table.asks(ordinal) ? weights.question : 1) / (sure + weights.halfScore));
 }
 
 /** What turns each piece of evidence into its part of the score. */

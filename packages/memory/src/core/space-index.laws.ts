@@ -6,7 +6,7 @@ import type { Cue, RecallResult, ScoreParts } from './cue.js';
 import type { Memory } from './memory.js';
 
 /** Few words, tags and times, so that memories share, tie and crowd. */
-const word = fc.constantFrom('tea', 'boat', 'boats', 'garden', 'Anna', 'Ottilie', 'went', 'going', 'café', '京都', '2023', 'the', 'sold?');
+const word = fc.constantFrom('tea', 'boat', 'boats', 'garden', 'Anna', 'Ottilie', 'went', 'going', 'café', '京都', '2023', 'the', 'sold?', '🍕', 'Straße');
 const words = fc.array(word, { minLength: 1, maxLength: 12, size: 'max' }).map((list) => list.join(' '));
 const tags = fc.subarray(['work', 'home', 'session-3', 'tea time']);
 const whenMs = fc.oneof(fc.constantFrom(0, 1, 1_700_000_000_000), fc.integer({ min: 1_690_000_000_000, max: 1_690_100_000_000 }));
@@ -73,6 +73,8 @@ describe('every hit', () => {
         expect(hit.score).toBeLessThanOrEqual(1);
         expect(hit.confidence).toBeGreaterThanOrEqual(0);
         expect(hit.confidence).toBeLessThanOrEqual(list.find((memory) => memory.id === hit.id)!.confidence);
+        const { confidence: stated } = list.find((memory) => memory.id === hit.id)!;
+        if (hit.parts!.recency === 0) expect(hit.confidence).toBeLessThanOrEqual(stated * hit.score * (1 + 1e-12));
         expect(sumInOrder(hit.parts!)).toBe(hit.score);
         for (const part of Object.values(hit.parts!)) expect(part).toBeGreaterThanOrEqual(0);
       }

@@ -56,6 +56,18 @@ describe('memory store: reading what was applied', () => {
     expect(opened.recall([travel, home], cue, { limit: 5 }).hits.map((hit) => hit.memory.space)).toEqual([home]);
   }));
 
+  test('text that says nothing beside a vector does not make a space of another dimension take part', () => withStore((opened) => {
+    const home = parseSpaceId('home');
+    opened.apply(logged([
+      store('m1', { embedding: Float32Array.of(1, 0) }),
+      store('m1', { space: home, embedding: Float32Array.of(1, 0, 0) }),
+    ]));
+    for (const text of ['', 'the of']) {
+      const { hits } = opened.recall([travel, home], { text, embedding: Float32Array.of(1, 0, 0) }, { limit: 5 });
+      expect(hits.map((hit) => hit.memory.space)).toEqual([home]);
+    }
+  }));
+
   test('a list is ordered by id, pending and committed alike, and continues behind the cursor', () => withStore(async (opened) => {
     opened.apply(logged([store('m3'), store('m1'), store('m5')]));
     await opened.flush();

@@ -1,5 +1,5 @@
 import { EngramError, type SpaceId } from '@engram/kernel';
-import { checkCue, checkRecallOptions, type Cue, type RecallHit, type RecallOptions, type SpaceIndex } from '../core/index.js';
+import { checkCue, checkRecallOptions, withoutEmptyText, type Cue, type RecallHit, type RecallOptions, type SpaceIndex } from '../core/index.js';
 
 export type SpaceHit = RecallHit & { readonly space: SpaceId };
 
@@ -13,13 +13,14 @@ export interface SpacesRecall {
 /** Asks one space after the other while there is time, and keeps the best hits of all. */
 export function recallSpaces(
   asked: readonly { readonly space: SpaceId; readonly index: SpaceIndex }[],
-  cue: Cue,
+  given: Cue,
   options: RecallOptions,
   inTime: () => boolean,
 ): SpacesRecall {
   // Checked here as well, so that a bad cue is refused alike whether or not the spaces it names exist.
-  checkCue(cue);
+  checkCue(given);
   checkRecallOptions(options);
+  const cue = withoutEmptyText(given);
   const cues = cuesByDimension(asked.map(({ index }) => index), cue);
   const missed: SpaceId[] = [];
   let hits: SpaceHit[] = [];
