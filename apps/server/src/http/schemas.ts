@@ -196,7 +196,7 @@ export const ClusterSummary = Type.Object(clusterHealthFields, { $id: 'ClusterSu
 
 export const Health = Type.Object(
   {
-    status: oneOf(['healthy', 'degraded', 'failed'], '`failed` acknowledges no writes; `degraded` refuses them for now.'),
+    status: oneOf(['healthy', 'degraded', 'failed'], '`failed` acknowledges no writes; `degraded` refuses them for now, or takes no part in its cluster although it should.'),
     node: Type.String(),
     version: Type.String(),
     uptime_ms: Type.Integer(),

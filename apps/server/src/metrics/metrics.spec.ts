@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { errorCodes, type ErrorCode } from '@engram/kernel';
+import type { SwimMetrics } from '@engram/swim';
 import { expect, test } from 'vitest';
 import { metricDefinitions, operations, renderMetricsReference, ServerMetrics, type MetricDefinition } from './index.js';
 import type { EngineStatus } from '../engine/index.js';
@@ -54,6 +55,65 @@ test('a node that has failed is not up', async () => {
   const metrics = new ServerMetrics('1.2.3');
   metrics.observe({ status: () => ({ ...status, health: { status: 'failed', reasons: ['the disk'] } }) });
   expect(lines(await metrics.render(), 'engram_up')).toEqual(['engram_up 0']);
+});
+
+const swim: SwimMetrics = {
+  members: { alive: 2, suspect: 1, dead: 3, left: 4 },
+  viewVersion: 9,
+  healthScore: 5,
+  isolated: true,
+  probes: { acked: 10, 'acked-by-relay': 2, 'acked-by-stream': 1, failed: 3 },
+  rttSeconds: { buckets: [{ le: 0.001, count: 4 }, { le: 5, count: 10 }], count: 10, sum: 0.75 },
+  suspicions: 6,
+  deathsDeclared: 1,
+  refutations: 2,
+  syncs: 7,
+  stalls: 8,
+  queued: { news: 0, broadcasts: 0 },
+  datagrams: { packetsIn: 20, packetsOut: 21, bytesIn: 2_000, bytesOut: 2_100, sendErrors: { ENETUNREACH: 2, 'send-queue-full': 1 } },
+  streams: { streamsIn: 1, streamsOut: 1, bytesIn: 300, bytesOut: 310, open: 0 },
+  rejected: { malformed: 0, 'other-cluster': 11 },
+  resyncs: 0,
+};
+
+test('membership is read from where it is counted, peers without the node itself', async () => {
+  const metrics = new ServerMetrics('1.2.3');
+  metrics.observe({ swim: () => swim });
+  await metrics.render();
+  const text = await metrics.render();
+  expect(['alive', 'suspect', 'dead', 'left'].map((state) => lines(text, `engram_cluster_members_${state}`)[0])).toEqual([
+    'engram_cluster_members_alive 2',
+    'engram_cluster_members_suspect 1',
+    'engram_cluster_members_dead 3',
+    'engram_cluster_members_left 4',
+  ]);
+  // Scraping twice counts nothing twice.
+  expect(lines(text, 'engram_swim_probes_total')).toContain('engram_swim_probes_total{outcome="acked_by_relay"} 2');
+  expect(lines(text, 'engram_swim_suspicions_total')).toEqual(['engram_swim_suspicions_total 6']);
+  expect(lines(text, 'engram_swim_bytes_total')).toEqual([
+    'engram_swim_bytes_total{direction="in",transport="udp"} 2000',
+    'engram_swim_bytes_total{direction="out",transport="udp"} 2100',
+    'engram_swim_bytes_total{direction="in",transport="tcp"} 300',
+    'engram_swim_bytes_total{direction="out",transport="tcp"} 310',
+  ]);
+  expect(lines(text, 'engram_swim_rejected_total')).toEqual(['engram_swim_rejected_total{reason="malformed"} 0', 'engram_swim_rejected_total{reason="other_cluster"} 11']);
+  expect(lines(text, 'engram_swim_send_errors_total')).toEqual(['engram_swim_send_errors_total 3']);
+  expect(lines(text, 'engram_swim_isolated')).toEqual(['engram_swim_isolated 1']);
+  expect(lines(text, 'engram_swim_probe_rtt_seconds_bucket')).toEqual([
+    'engram_swim_probe_rtt_seconds_bucket{le="0.001"} 4',
+    'engram_swim_probe_rtt_seconds_bucket{le="5"} 10',
+    'engram_swim_probe_rtt_seconds_bucket{le="+Inf"} 10',
+  ]);
+  expect(lines(text, 'engram_swim_probe_rtt_seconds_sum')).toEqual(['engram_swim_probe_rtt_seconds_sum 0.75']);
+});
+
+test('a node that runs alone has no peers and has sent nothing', async () => {
+  const metrics = new ServerMetrics('1.2.3');
+  metrics.observe({ swim: () => undefined });
+  const text = await metrics.render();
+  expect(lines(text, 'engram_cluster_members_alive')).toEqual(['engram_cluster_members_alive 0']);
+  expect(lines(text, 'engram_swim_probe_rtt_seconds_count')).toEqual(['engram_swim_probe_rtt_seconds_count 0']);
+  expect(lines(text, 'engram_swim_bytes_total')).toEqual([]);
 });
 
 test('an operation is counted and timed, a refused one is counted twice: as an operation and as an error', async () => {

@@ -50,7 +50,7 @@ export class ServerMetrics {
       ]),
     ) as unknown as Readonly<Record<Operation, OperationSeries>>;
     for (const operation of operations) this.#counters.engram_operations_total.inc({ operation }, 0);
-    readHistogram(this.#histograms.engram_swim_probe_rtt_seconds, () => this.#swim?.rttSeconds);
+    readHistogram(this.#registry, 'engram_swim_probe_rtt_seconds', () => this.#swim?.rttSeconds);
   }
 
   /** Where gauges come from; what is not given keeps its last value. */
@@ -165,22 +165,22 @@ function setCounter(counter: Counter, value: number, labels: Record<string, stri
   counter.inc(labels, value);
 }
 
-/** A histogram that somebody else fills, in the same buckets. Before there is anything it stays as it was made: empty. */
-function readHistogram(histogram: Histogram, read: () => SwimMetrics['rttSeconds'] | undefined): void {
-  const own = histogram.get.bind(histogram);
-  histogram.get = async () => {
-    const made = await own();
-    const seen = read();
-    if (seen === undefined) return made;
-    const { name } = made;
+/** Puts a histogram that somebody else fills, in the same buckets, in the place of ours; empty while there is nothing to read. */
+function readHistogram(registry: Registry, name: NamesOf<'histogram'>, read: () => SwimMetrics['rttSeconds'] | undefined): void {
+  const { help, buckets: bounds } = metricDefinitions[name];
+  const empty = { buckets: bounds.map((le) => ({ le, count: 0 })), count: 0, sum: 0 };
+  const get = async (): Promise<object> => {
+    const { buckets, count, sum } = read() ?? empty;
     const values = [
-      ...seen.buckets.map(({ le, count }) => ({ labels: { le }, value: count, metricName: `${name}_bucket` })),
-      { labels: { le: '+Inf' }, value: seen.count, metricName: `${name}_bucket` },
-      { labels: {}, value: seen.sum, metricName: `${name}_sum` },
-      { labels: {}, value: seen.count, metricName: `${name}_count` },
+      ...buckets.map(({ le, count: below }) => ({ labels: { le }, value: below, metricName: `${name}_bucket` })),
+      { labels: { le: '+Inf' }, value: count, metricName: `${name}_bucket` },
+      { labels: {}, value: sum, metricName: `${name}_sum` },
+      { labels: {}, value: count, metricName: `${name}_count` },
     ];
-    return { ...made, values } as typeof made;
+    return { name, help, type: 'histogram', values, aggregator: 'sum' };
   };
+  registry.removeSingleMetric(name);
+  registry.registerMetric({ name, get } as unknown as Histogram);
 }
 
 function snakeCase(text: string): string {

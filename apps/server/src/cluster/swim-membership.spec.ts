@@ -1,0 +1,131 @@
+/** Two and three real members in this process, on loopback sockets. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseNodeId } from '@engram/kernel';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { resolveConfig } from '../config/index.js';
+import { openSwimMembership } from './swim-membership.js';
+import { healthOfCluster, peersOf, type ClusterPart } from './membership.js';
+
+// Real sockets on a machine that may be busy: what is waited for comes soon, and nobody minds when it does not.
+vi.setConfig({ testTimeout: 60_000, expect: { poll: { timeout: 20_000 } } });
+
+const services = { http: '127.0.0.1:1', grpc: '127.0.0.1:2', version: '1.2.3' };
+const key = `${'A'.repeat(43)}=`;
+
+let directory: string;
+let open: ClusterPart[];
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'engram-membership-'));
+  open = [];
+});
+afterEach(async () => {
+  await Promise.all(open.map((membership) => membership.close()));
+  rmSync(directory, { recursive: true, force: true });
+});
+
+interface Asked {
+  readonly seed?: ClusterPart;
+  readonly bind?: string;
+  readonly env?: Record<string, string>;
+}
+
+async function member(id: string, { seed, bind = '127.0.0.1:0', env = {} }: Asked = {}): Promise<ClusterPart & { readonly warned: string[] }> {
+  const warned: string[] = [];
+  const { config } = resolveConfig({
+    env: { ENGRAM_CLUSTER_ENABLED: 'true', ENGRAM_CLUSTER_SWIM_PRESET: 'fast', ENGRAM_CLUSTER_SWIM_BIND: bind, ...(seed?.address ? { ENGRAM_CLUSTER_DISCOVERY_STATIC_SEEDS: seed.address } : {}), ...env },
+    flags: {},
+  });
+  const note = (_details: object, message: string): void => void warned.push(message);
+  const opened = await openSwimMembership({ config: config.cluster, nodeId: parseNodeId(id), dataDirectory: join(directory, id), wallClockMs: Date.now, log: { info: () => undefined, warn: note, error: note } });
+  open.push(opened);
+  return Object.assign(opened, { warned });
+}
+
+const states = (membership: ClusterPart) => membership.nodes().map(({ id, state, self }) => `${id} ${state}${self ? ' self' : ''}`);
+
+describe('two nodes, one the seed of the other,', () => {
+  test('see each other with what each says about itself', async () => {
+    const one = await member('one');
+    await one.join(services);
+    const two = await member('two', { seed: one });
+    await two.join({ ...services, http: '127.0.0.1:3' });
+    await expect.poll(() => one.node(parseNodeId('two'))?.services).toEqual({ ...services, http: '127.0.0.1:3' });
+    await expect.poll(() => two.node(parseNodeId('one'))?.services).toEqual(services);
+    expect(states(two)).toEqual(['two alive self', 'one alive']);
+    expect(peersOf(two)).toEqual({ alive: 1, suspect: 0, dead: 0, left: 0 });
+    expect(healthOfCluster(two)).toMatchObject({ status: 'healthy', totalNodes: 2 });
+    expect(two.metrics()?.members.alive).toBe(1);
+  });
+
+  test('part with a goodbye, which the other keeps as an event', async () => {
+    const one = await member('one');
+    await one.join(services);
+    const two = await member('two', { seed: one });
+    await two.join(services);
+    await expect.poll(() => states(one)).toEqual(['one alive self', 'two alive']);
+    await two.leave(5_000);
+    await expect.poll(() => states(one)).toEqual(['one alive self', 'two left']);
+    const missed = one.events?.read(`${one.nodes()[0]!.epoch}-0`, () => undefined).missed;
+    expect(missed?.map(({ event: { type, node } }) => `${type} ${node.id}`)).toEqual(expect.arrayContaining(['joined two', 'left two']));
+    expect(healthOfCluster(one)).toMatchObject({ status: 'degraded', aliveNodes: 1, deadNodes: 1 });
+  });
+
+  test('do not meet when their clusters are named differently, and say what came from elsewhere', async () => {
+    const one = await member('one');
+    await one.join(services);
+    const two = await member('two', { seed: one, env: { ENGRAM_CLUSTER_NAME: 'other' } });
+    await two.join(services);
+    expect(two.warned.join()).toContain('no seed answered');
+    await expect.poll(() => one.warned.join()).toContain('belongs to another cluster');
+    expect([states(one), states(two)]).toEqual([['one alive self'], ['two alive self']]);
+  });
+
+  test('meet under a common key, and not under none', async () => {
+    const one = await member('one', { env: { ENGRAM_CLUSTER_SWIM_KEYS: key } });
+    await one.join(services);
+    const two = await member('two', { seed: one, env: { ENGRAM_CLUSTER_SWIM_KEYS: key } });
+    await two.join(services);
+    await expect.poll(() => states(one)).toEqual(['one alive self', 'two alive']);
+    const stranger = await member('stranger', { seed: one });
+    await stranger.join(services);
+    expect(states(stranger)).toEqual(['stranger alive self']);
+    expect(states(one)).not.toContain('stranger alive');
+  });
+});
+
+test('each start of a node has a higher epoch, kept in its data directory', async () => {
+  const first = await member('one');
+  const { epoch } = first.nodes()[0]!;
+  await first.close();
+  const second = await member('one');
+  expect(second.nodes()[0]!.epoch).toBeGreaterThan(epoch);
+  expect(Number(readFileSync(join(directory, 'one', 'swim-epoch'), 'utf8'))).toBe(second.nodes()[0]!.epoch);
+});
+
+test('a node whose name another process has taken is silent, and says why', async () => {
+  const one = await member('one');
+  await one.join(services);
+  const first = await member('twin', { seed: one });
+  await first.join(services);
+  await expect.poll(() => states(one)).toEqual(['one alive self', 'twin alive']);
+  const second = await member('twin', { seed: one });
+  await second.join(services);
+  await expect.poll(() => first.trouble() ?? second.trouble()).toMatch(/another process runs as twin at 127\.0\.0\.1:\d+ .*node\.id/);
+});
+
+describe('a start that cannot be', () => {
+  test('because the port is taken names the key to change', async () => {
+    const one = await member('one');
+    await expect(member('two', { bind: one.address! })).rejects.toMatchObject({
+      code: 'address_in_use',
+      message: `SWIM cannot listen on ${one.address}: another process does already.`,
+      hint: expect.stringContaining('--swim-port') as string,
+    });
+  });
+
+  test('because the address is another machine’s names it', async () => {
+    await expect(member('one', { bind: '192.0.2.1:7946', env: { ENGRAM_CLUSTER_SWIM_KEYS: key } })).rejects.toMatchObject({ code: 'invalid_config', message: expect.stringContaining('192.0.2.1:7946') as string });
+  });
+});
