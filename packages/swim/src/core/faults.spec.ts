@@ -89,6 +89,36 @@ describe('two sides of a healed partition', () => {
   });
 });
 
+describe('one who was cut off and is heard again', () => {
+  test('with late news of a death is not believed before the one concerned was asked', () => {
+    const bench = Bench.joined(['b', 'c']);
+    bench.datagram(identity('c'), claim('b', 'dead', { ageS: 3, by: id('c') }));
+    expect(bench.states().b).toBe('alive');
+    const asked = bench.runMs(1_000).filter((effect) => effect.kind === 'send-datagram' && effect.to === addressOf('b'));
+    expect(said(asked, 'ping')).toMatchObject([{ message: { target: 'b' } }]);
+    expect(said(asked, 'claim').map(({ message }) => `${message.id} ${message.state}`)).toContain('b dead');
+    bench.datagram(identity('b', 1), claim('b', 'alive', { incarnation: 1 }));
+    expect(bench.states().b).toBe('alive');
+  });
+
+  test('is believed at once when the news is fresh, or when we suspected that member ourselves', () => {
+    const bench = Bench.joined(['b', 'c', 'd']);
+    bench.datagram(identity('d'), claim('b', 'dead', { by: id('d') }), claim('c', 'suspect', { by: id('d') }), claim('c', 'dead', { ageS: 3, by: id('d') }));
+    expect(bench.states()).toMatchObject({ b: 'dead', c: 'dead' });
+  });
+
+  test('does not begin with what it concluded while it heard nobody', () => {
+    const bench = Bench.joined(['b', 'c']);
+    const alone = bench.runMs(120_000);
+    expect(kindsOf(alone)).toContain('isolated');
+    const [first] = alone.flatMap((effect) => (effect.kind === 'member-dead' ? [effect.member.id] : []));
+    bench.datagram(identity(first as string, 1), claim(first as string, 'alive', { incarnation: 1 }));
+    const told = said(bench.runWellMs(1_000), 'claim');
+    expect(told).not.toEqual([]);
+    expect(told.filter(({ to, message }) => to === addressOf(first as string) && message.state === 'dead')).toEqual([]);
+  });
+});
+
 describe('never isolated for good', () => {
   const contacted = (bench: Bench, ms: number): string[] => bench.runMs(ms).flatMap((effect) => {
     if (effect.kind !== 'open-stream') return [];

@@ -26,6 +26,15 @@ describe('what rides next', () => {
     expect(queue.size).toBe(2);
   });
 
+  test('only one key when all others are dropped', () => {
+    const queue = queueOf('aa', 'bb', 'cc');
+    queue.keepOnly('bb');
+    expect(queue.size).toBe(1);
+    expect(texts(queue.take(9, 9))).toEqual(['bb']);
+    queue.keepOnly('xx');
+    expect(queue.size).toBe(0);
+  });
+
   test('one that does not fit lets smaller ones by', () => {
     const queue = queueOf('a', 'long-one');
     expect(texts(queue.take(3, 9))).toEqual(['a']);

@@ -44,6 +44,12 @@ export class RideQueue<Key> {
     this.#sweep();
   }
 
+  /** Drops all entries but this one, when it is there. */
+  keepOnly(key: Key): void {
+    for (const other of [...this.#current.keys()]) if (other !== key) this.#current.delete(other);
+    this.#sweep();
+  }
+
   /** Drops the entry that has ridden most. */
   dropMostTravelled(): void {
     for (let rides = this.#stacks.length - 1; rides >= 0; rides--) {

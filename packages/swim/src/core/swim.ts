@@ -80,6 +80,8 @@ interface Leaving {
 const nackShare = 0.8;
 /** One join contacts so many seeds, drawn anew each time; the rest of a long list is reached by perpetual contact. */
 const seedsPerJoin = 16;
+/** A death is known everywhere after this many rounds of gossip. */
+const lateNewsGossips = 10;
 const directAccusationsMax = 32;
 const accusedMax = 1_024;
 const metadataPullsMax = 8;
@@ -566,12 +568,20 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
         if (!isReachable(known.member) || claim.epoch > known.member.epoch) this.#admit({ ...claim, state: 'alive' }, known, now);
         return this.#suspect(claim, now, now);
       case 'dead':
-        return via === 'sync' && isReachable(known.member) ? this.#accuse(claim, known, now) : this.#bury(claim, known, now);
+        return this.#isDoubtful(claim, known.member, via) ? this.#accuse(claim, known, now) : this.#bury(claim, known, now);
       case 'left':
         return this.#bury(claim, known, now);
       default:
         return unreachable(claim.state);
     }
+  }
+
+  /**
+   * News of a death is everywhere within a second or a few. What comes later, or by a full sync, may be from the other
+   * side of a cut that has just ended: somebody heard nobody, and speaks of what was the case over there.
+   */
+  #isDoubtful(claim: Claim, known: Member, via: 'gossip' | 'sync'): boolean {
+    return isReachable(known) && (via === 'sync' || (known.state === 'alive' && claim.ageS * 1_000 >= lateNewsGossips * this.#options.gossipMs));
   }
 
   /** Alive under this identity, as far as the claim goes. */
@@ -1088,6 +1098,9 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
     // Alone from the start with nobody to look for is no isolation.
     if (alone && (this.#joining || (this.#contacts.seeds.length === 0 && this.#table.tombstones.size === 0))) return;
     this.#isolated = alone;
+    // What we concluded while we heard nobody says more about us than about them. It must not be the first thing that
+    // they hear from us again: they would bury each other on our word.
+    if (alone) this.#news.keepOnly(this.#id);
     this.#effects.push({ kind: alone ? 'isolated' : 'rejoined' });
   }
 

@@ -16,13 +16,13 @@ export interface SimulateSwimOptions {
   readonly swim?: SwimOptions;
   /** What all links are like. @default a local network without faults */
   readonly link?: LinkOptions;
-  /** How many of the first nodes everybody is given as seeds. @default 3 */
+  /** How many of the first nodes of its cluster everybody is given as seeds. @default 3 */
   readonly seeds?: number;
   /** Node i starts at i times this. @default 10 */
   readonly startEveryMs?: number;
   /** Machines without a process until `restart` gives them one. */
   readonly spares?: readonly string[];
-  /** The cluster that a node belongs to; those of another one are given no seeds. @default 'test' for all */
+  /** The cluster that a node belongs to. @default 'test' for all */
   readonly clusterOf?: (name: string) => string;
   readonly metadataOf?: (name: string) => Uint8Array | undefined;
   /** Its machine: address, clock offset, drift, sizes. */
@@ -134,11 +134,15 @@ export class SimulatedSwim {
   disagreement(): string | undefined {
     if (this.world.nowMs <= this.#startedByMs) return 'not all nodes were started yet';
     const { running } = this;
+    const clusters = new Map<string, Set<string>>();
+    for (const { name } of running) clusters.set(this.clusterOf(name), (clusters.get(this.clusterOf(name)) ?? new Set()).add(name));
     for (const node of running) {
-      const expected = running.filter(({ name }) => this.clusterOf(name) === this.clusterOf(node.name));
-      const held = node.members.filter(({ state }) => state === 'alive');
-      for (const { name } of expected) if (node.member(name)?.state !== 'alive') return `${node.name} holds ${name} for ${node.member(name)?.state ?? 'unknown'}, and it runs`;
-      const extra = held.find(({ id }) => !expected.some(({ name }) => name === (id as string)));
+      const expected = clusters.get(this.clusterOf(node.name)) as ReadonlySet<string>;
+      for (const name of expected) {
+        const state = node.member(name)?.state ?? 'unknown';
+        if (state !== 'alive') return `${node.name} holds ${name} for ${state}, and it runs`;
+      }
+      const extra = node.members.find(({ id, state }) => state === 'alive' && !expected.has(id));
       if (extra) return `${node.name} holds ${extra.id} for alive, and it does not run`;
     }
     return undefined;
@@ -184,7 +188,7 @@ export class SimulatedSwim {
 
   /** Addresses that seeds had at the beginning: configuration does not follow a machine that is moved. */
   #seedsOf(name: string): readonly Address[] {
-    const seeds = this.nodes.slice(0, this.#options.seeds ?? 3).filter((seed) => this.clusterOf(seed.name) === this.clusterOf(name));
+    const seeds = this.nodes.filter((seed) => this.clusterOf(seed.name) === this.clusterOf(name)).slice(0, this.#options.seeds ?? 3);
     return seeds.map((seed) => (this.#options.machineOf?.(seed.name).address ?? `${seed.name}:7946`) as Address);
   }
 

@@ -23,6 +23,11 @@ export class SimulatedNode {
   /** The running core; undefined while the process is dead. */
   get core(): SwimCore | undefined { return this.#node.process?.core; }
 
+  /** The epoch that its present life began with. */
+  get epochAtStart(): number | undefined { return this.#node.process?.epochAtStart; }
+  /** How often it was started. */
+  get lives(): number { return this.#node.lives; }
+
   /** Everybody it knows, itself included. Empty while it is dead. */
   get members(): readonly Member[] {
     return this.core?.view().members ?? [];

@@ -30,6 +30,8 @@ const carryingBytes: ReadonlySet<SwimEffect['kind']> = new Set(['send-datagram',
 /** One life of a member: the production core under the production driver, with simulated sockets, clock and disk. */
 export class SimulatedProcess implements SimProcess {
   readonly core: SwimCore;
+  /** What this life began with; the core may have raised its own since. */
+  readonly epochAtStart: number;
   readonly #driver: Driver<SwimEvent, SwimEffect>;
   readonly #env: SimEnv;
   readonly #settings: ProcessSettings;
@@ -42,7 +44,8 @@ export class SimulatedProcess implements SimProcess {
     this.#env = env;
     this.#settings = settings;
     const { cluster, swim, metadata } = settings;
-    const self = { cluster, id: parseNodeId(env.id), address: env.address as Address, epoch: this.#nextEpoch(), ...(metadata && { metadata }) };
+    this.epochAtStart = this.#nextEpoch();
+    const self = { cluster, id: parseNodeId(env.id), address: env.address as Address, epoch: this.epochAtStart, ...(metadata && { metadata }) };
     this.core = new SwimCore(self, env.random.fork('swim'), swim);
     this.#driver = new Driver(this.core, env.clock, (effect) => this.#perform(effect));
     env.datagrams.onReceive((from, bytes) => this.dispatch({ kind: 'datagram-received', from: from as Address, bytes }));
