@@ -116,7 +116,6 @@ describe('bad input is the fault of the caller and changes nothing', () => {
     ['a vector with NaN', { draft: { content: 'x', embedding: [1, NaN] } }, 'embedding'],
     ['a vector of too many dimensions', { draft: { content: 'x', embedding: new Array<number>(5_000).fill(1) } }, 'embedding'],
     ['too many tags', { draft: { content: 'x', tags: new Array<string>(65).fill('t') } }, 'tags'],
-    ['content over 1 MiB', { draft: { content: 'x'.repeat(1_048_577) } }, 'content'],
     ['metadata that is too deep', { draft: { content: 'x', metadata: nested(17) } }, 'metadata'],
     ['metadata with __proto__', { draft: { content: 'x', metadata: JSON.parse('{"__proto__": {"a": 1}}') as object } }, '__proto__'],
     ['metadata with infinity', { draft: { content: 'x', metadata: { a: Infinity } } }, 'metadata'],
@@ -130,6 +129,10 @@ describe('bad input is the fault of the caller and changes nothing', () => {
   test.each(hostile)('store with %s', async (_what, request, field) => {
     await expect(client.store(request)).rejects.toMatchObject({ ...refused('invalid_argument', field), hint: expect.stringMatching(/./) as string });
     expect((await client.list({})).memories).toEqual([]);
+  });
+
+  test('store with content over 1 MiB is too large rather than wrong', async () => {
+    await expect(client.store({ draft: { content: 'x'.repeat(1_048_577) } })).rejects.toMatchObject({ code: 'payload_too_large' });
   });
 
   test.each([

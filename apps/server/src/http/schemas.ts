@@ -104,7 +104,7 @@ export const LineResult = Type.Object(
 
 export const Cue = Type.Object(
   {
-    text: Type.Optional(Type.String({ description: 'A question, a sentence or keywords. At most 64 KiB.' })),
+    text: Type.Optional(Type.String({ description: 'A question, a sentence or keywords. At most 64 KiB. Text without a word to search by counts as absent beside the other parts of a cue.' })),
     embedding: Type.Optional(Embedding('A vector of the dimension of the spaces asked; exact cosine.')),
     tags: Type.Optional(Tags('Only memories that carry every one of these.')),
     after: Type.Optional(Time('Only memories of this time or later.')),

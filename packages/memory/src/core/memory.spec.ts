@@ -39,7 +39,6 @@ describe('a memory is refused, naming the field', () => {
     ['an id that begins with a dot', { id: '.hidden' }, /^id /],
     ['a space that climbs out', { space: '../etc' }, /^space /],
     ['empty content', { content: '' }, /^content /],
-    ['content one byte too long', { content: `${'é'.repeat(memoryLimits.contentBytesMax / 2)}x` }, /^content /],
     ['half a surrogate pair', { content: 'broken \ud83d' }, /^content .*surrogate/],
     ['one tag too many', { tags: Array.from({ length: 65 }, () => 'x') }, /^tags /],
     ['an empty tag', { tags: ['ok', ''] }, /^tags\[1\] /],
@@ -62,6 +61,11 @@ describe('a memory is refused, naming the field', () => {
     ['metadata with too many small values', { metadata: { list: new Array<number>(40_000).fill(1) } }, /^metadata .*larger/],
   ])('%s', (_title, fields, complaint) => {
     expect(withField(fields)).toMatch(complaint);
+  });
+
+  test('content one byte too long, as too large rather than wrong', () => {
+    const tooLong = `${'é'.repeat(memoryLimits.contentBytesMax / 2)}x`;
+    expect(() => checkMemory(remembered('m1', tooLong))).toThrow(expect.objectContaining({ code: 'payload_too_large', details: { field: 'content' } }) as Error);
   });
 
   test('metadata nested a hundred thousand deep, without exhausting the stack', () => {

@@ -81,7 +81,10 @@ function checkContent(content: string): void {
   const { contentBytesMax } = memoryLimits;
   if (typeof content !== 'string' || content.length === 0) refuse('content', 'must be a non-empty string');
   if (content.length > contentBytesMax || utf8Length(content) > contentBytesMax) {
-    refuse('content', `is longer than ${contentBytesMax} bytes`, 'Store the parts as separate memories that share a tag.');
+    throw new EngramError('payload_too_large', `content is longer than ${contentBytesMax} bytes`, {
+      hint: 'Store the parts as separate memories that share a tag.',
+      details: { field: 'content' },
+    });
   }
   if (!isWellFormed(content)) refuse('content', 'contains half of a surrogate pair');
 }
