@@ -9,6 +9,7 @@ const projects = {
   memory: 'packages/memory',
   rpc: 'packages/rpc',
   server: 'apps/server',
+  netsim: 'apps/netsim',
   tools: 'tools',
 };
 

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from './ensure-installed.mjs';
 
-const directories = [...readdirSync(join(root, 'packages')).map((name) => join(root, 'packages', name)), join(root, 'apps/server')];
+const directories = [...readdirSync(join(root, 'packages')).map((name) => join(root, 'packages', name)), join(root, 'apps/server'), join(root, 'apps/netsim')];
 const packages = directories.map((directory) => ({ directory, manifest: JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')) }));
 const outside = mkdtempSync(join(tmpdir(), 'engram-outside-'));
 let failures = 0;
@@ -51,6 +51,7 @@ try {
   writeFileSync(join(outside, 'cjs.cjs'), entries.map((name) => `if (Object.keys(require('${name}')).length === 0) throw new Error('${name} exports nothing');`).join('\n'));
   check(`import of ${entries.join(', ')}`, process.execPath, ['esm.mjs'], { cwd: outside });
   check('require() of the same', process.execPath, ['--no-warnings', 'cjs.cjs'], { cwd: outside });
+  check('npx netsim run', join(outside, 'node_modules/.bin/netsim'), ['run', '--scenario', 'kill-one', '--seed', '1'], { cwd: outside });
   check('npx engram --version', join(outside, 'node_modules/.bin/engram'), ['--version'], { cwd: outside });
 } finally {
   rmSync(outside, { recursive: true, force: true });

@@ -1,0 +1,46 @@
+import { seconds, type MakeChecker, type Setting } from './checker.js';
+
+const everyMs = 250;
+
+/**
+ * No wrong view is permanent: within `healMs` after the last fault, every running member holds exactly the running ones
+ * for here, and it stays so. A suspect still counts as here. Measures how long healing took.
+ */
+export const viewsHeal: MakeChecker = (setting) => {
+  const { plan, cluster } = setting;
+  let lastWrongMs = plan.healedAtMs;
+  let lastWrong: string | undefined;
+  for (let atMs = plan.healedAtMs; atMs <= plan.endMs; atMs += everyMs) {
+    cluster.world.at(atMs, () => {
+      const wrong = firstWrongView(setting);
+      if (wrong === undefined) return;
+      lastWrongMs = atMs + everyMs;
+      lastWrong = wrong;
+    });
+  }
+  return {
+    name: 'views-heal',
+    conclude() {
+      const tookMs = lastWrongMs - plan.healedAtMs;
+      const violations = tookMs > plan.healMs ? [`${seconds(tookMs)} after the last fault a view was still wrong: ${lastWrong}`] : [];
+      return { violations, samples: { healMs: [tookMs] } };
+    },
+  };
+};
+
+function firstWrongView({ plan, cluster }: Setting): string | undefined {
+  const { running } = cluster;
+  const clusterOf = (name: string): string => plan.clusterOf[name] ?? 'test';
+  const alive = new Set(running.map(({ name }) => name));
+  for (const node of running) {
+    for (const { name } of running) {
+      if (clusterOf(name) !== clusterOf(node.name)) continue;
+      const state = node.member(name)?.state ?? 'unknown';
+      if (state !== 'alive' && state !== 'suspect') return `${node.name} holds ${name} for ${state}, and it runs`;
+    }
+    for (const { id, state } of node.members) {
+      if ((state === 'alive' || state === 'suspect') && !alive.has(id)) return `${node.name} holds ${id} for ${state}, and it does not run`;
+    }
+  }
+  return undefined;
+}

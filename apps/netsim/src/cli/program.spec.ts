@@ -1,0 +1,120 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, describe, expect, test } from 'vitest';
+import { planOf } from '../plan.js';
+import { runPlan } from '../run-plan.js';
+import { scenarioNamed } from '../scenarios/index.js';
+import { runCli } from './program.js';
+
+const main = resolve(import.meta.dirname, '../main.ts');
+const execArgv = ['--conditions=@engram/source', '--import', 'tsx'];
+const directory = mkdtempSync(join(tmpdir(), 'netsim-'));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+async function netsim(...argv: string[]): Promise<{ code: number | undefined; out: string; err: string }> {
+  let out = '';
+  let err = '';
+  const sink = (add: (text: string) => void) => ({ write: (text: string) => (add(text), true) });
+  const code = await runCli(argv, { stdout: sink((text) => { out += text; }), stderr: sink((text) => { err += text; }), now: () => 0, script: main, execArgv });
+  return { code, out, err };
+}
+
+describe('netsim run', () => {
+  test('prints hash, speed, checks, measurements and the command to have it again', async () => {
+    const { code, out } = await netsim('run', '--scenario', 'kill-one', '--seed', '3');
+    expect(code).toBe(0);
+    expect(out).toContain(`trace hash ${runPlan(planOf(scenarioNamed('kill-one'), { seed: '3' })).report.hash}`);
+    expect(out).toMatch(/ok {4}no-false-deaths/);
+    expect(out).toMatch(/killToFirstMs +\d+/);
+    expect(out).toMatch(/PASSED\nagain: netsim run --scenario kill-one --seed 3 --nodes 8 --preset fast/);
+  });
+
+  test('ends with 1 when a checker finds something, and says what', async () => {
+    const { code, out } = await netsim('run', '--scenario', 'kill-one', '--seed', '3', '--flaw', 'says-everything-thrice');
+    expect(code).toBe(1);
+    expect(out).toMatch(/FAIL {2}traffic\n +while nothing happened each node sent \d+ bytes a second/);
+    expect(out).toContain('--flaw says-everything-thrice');
+  });
+
+  test('prints what happened when asked', async () => {
+    const { out } = await netsim('run', '--scenario', 'kill-one', '--seed', '3', '--transcript');
+    expect(out).toMatch(/^ +\d+\.\d{6} s +n\d +is killed$/m);
+  });
+
+  test.each([
+    [['run', '--scenario', 'nix', '--seed', '1'], /no scenario nix[^]*Scenarios: kill-one, /],
+    [['run', '--scenario', 'kill-one', '--seed', 'x'], /A seed is a whole number/],
+    [['run', '--scenario', 'kill-one', '--seed', '1', '--nodes', '2'], /kill-one runs with 3 to 1000 nodes, not 2/],
+    [['run', '--scenario', 'kill-one', '--seed', '1', '--nodes', '0'], /whole number from 1 to 1000/],
+    [['run', '--scenario', 'kill-one', '--seed', '1', '--preset', 'slow'], /Presets are fast, lan, wan/],
+    [['run', '--scenario', 'kill-one', '--seed', '1', '--flaw', 'nix'], /no flaw nix[^]*Flaws: forgets-to-refute/],
+    [['run', '--seed', '1'], /required option '--scenario <name>'/],
+    [['sweep', '--scenario', 'all', '--seeds', '9..1'], /ends before it begins/],
+    [['replay', '/nonexistent/run.json'], /cannot be read: ENOENT/],
+    [['dance'], /unknown command 'dance'/],
+  ])('%j is a clear error and exit code 64', async (argv, message) => {
+    const { code, err, out } = await netsim(...argv);
+    expect([code, out]).toEqual([64, '']);
+    expect(err).toMatch(message);
+  });
+});
+
+describe('netsim replay', () => {
+  const file = join(directory, 'run.json');
+
+  test('runs a saved run again, schedule and all', async () => {
+    await netsim('run', '--scenario', 'clean-split', '--seed', '4', '--save', file);
+    const { code, out } = await netsim('replay', file);
+    expect(code).toBe(0);
+    expect(out).toContain('The same run as recorded.');
+  });
+
+  test('says so when it goes another way', async () => {
+    const record = JSON.parse(readFileSync(file, 'utf8')) as { plan: { seed: string } };
+    writeFileSync(file, JSON.stringify({ ...record, plan: { ...record.plan, seed: '5' } }));
+    const { code, err } = await netsim('replay', file);
+    expect(code).toBe(1);
+    expect(err).toMatch(/went another way: trace hash [0-9a-f]+, recorded [0-9a-f]+/);
+  });
+
+  test('calls a run void in which too little happened', async () => {
+    await netsim('run', '--scenario', 'clean-split', '--seed', '4', '--save', file);
+    const record = JSON.parse(readFileSync(file, 'utf8')) as { plan: object };
+    writeFileSync(file, JSON.stringify({ ...record, hash: '', plan: { ...record.plan, schedule: [] } }));
+    const { out } = await netsim('replay', file);
+    expect(out).toMatch(/VOID: it has shown nothing: only 0 faults where 2 are the least; only 0 dropped datagrams where 50 are the least/);
+  });
+
+  test.each([['not JSON', 'x'], ['no recorded run', '{"format":"other"}']])('refuses a file that is %s', async (message, text) => {
+    writeFileSync(file, text);
+    const { code, err } = await netsim('replay', file);
+    expect(code).toBe(64);
+    expect(err).toContain(message);
+  });
+});
+
+describe('netsim sweep', () => {
+  test('gives the same statistics from one process as from two', async () => {
+    const argv = ['sweep', '--scenario', 'kill-one', '--seeds', '1..4', '--jobs'];
+    const [one, two] = [await netsim(...argv, '1'), await netsim(...argv, '2')];
+    expect(one.out).toContain('kill-one: 4 passed, 0 failed, 0 void');
+    expect(one.out).toMatch(/PASSED: 4 runs in 0\.0 s, no violation, so fewer than 0\.75 per run/);
+    expect(sorted(two.out)).toEqual(sorted(one.out));
+  }, 30_000);
+});
+
+const sorted = (text: string): string[] => text.split('\n').sort();
+
+test('another process comes to the same trace hash', async () => {
+  const { stdout } = await promisify(execFile)(process.execPath, [...execArgv, main, 'run', '--scenario', 'flapping', '--seed', '11'], { cwd: resolve(import.meta.dirname, '../..') });
+  expect(stdout).toContain(`trace hash ${runPlan(planOf(scenarioNamed('flapping'), { seed: '11' })).report.hash}`);
+}, 30_000);
+
+test('netsim scenarios lists what there is', async () => {
+  const { out } = await netsim('scenarios');
+  expect(out).toMatch(/kill-one +One process is killed/);
+  expect(out).toMatch(/forgets-to-refute +Members are deaf .* \(views-heal in clean-split\)/);
+});
