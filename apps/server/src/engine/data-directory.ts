@@ -5,6 +5,7 @@
  * data/
  *   engram.lock   held by the running process through a kernel lock, released by its death however it dies
  *   node.json     the identity of the node, written once
+ *   swim-epoch    of the latest start of a node of a cluster; written by membership
  *   wal/          the write-ahead log: what was acknowledged
  *   store/        the embedded store: what the log has been applied to
  * ```
