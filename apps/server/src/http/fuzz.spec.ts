@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => node.close());
 
-const paths = ['/api/v1/memory', '/api/v1/memory/batch', '/api/v1/recall', '/api/v1/spaces', '/api/v1/spaces/letters', '/api/v1/memory/x', '/health', '/metrics', '/api/v1/openapi.json', '/docs'];
+const paths = ['/api/v1/memory', '/api/v1/memory/batch', '/api/v1/recall', '/api/v1/spaces', '/api/v1/spaces/letters', '/api/v1/memory/x', '/health', '/cluster/health', '/api/v1/cluster/members', '/api/v1/cluster/events', '/metrics', '/api/v1/openapi.json', '/docs'];
 const fields = ['content', 'memory_space', 'tags', 'confidence', 'embedding', 'when', 'metadata', 'id', 'cue', 'text', 'after', 'spaces', 'limit', 'ack', 'ttl', '__proto__', 'constructor', 'toString'];
 const nasty = fc.oneof(
   fc.constantFrom('', 'default', '..', '../etc', '\u0000', '\ud800', '*', '__proto__', '1e400', '-0', 'null', '2025-02-30T00:00:00Z', '2025-01-01T00:00:00Z', 'x'.repeat(10_000)),
@@ -52,7 +52,7 @@ const printable = (text: string): string => text.replace(/[^\x20-\x7e\xa0-\xff]/
 
 const requests = fc.record({
   method: fc.constantFrom('GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS'),
-  path: fc.oneof(fc.constantFrom(...paths), segment.map((text) => `/api/v1/memory/${text}`), segment.map((text) => `/api/v1/spaces/${text}`), segment.map((text) => `/${text}`)),
+  path: fc.oneof(fc.constantFrom(...paths), segment.map((text) => `/api/v1/memory/${text}`), segment.map((text) => `/api/v1/spaces/${text}`), segment.map((text) => `/api/v1/cluster/nodes/${text}`), segment.map((text) => `/${text}`)),
   query: query.map((pairs) => pairs.map(([key, text]) => `${key}=${encodeURIComponent(wellFormed(text))}`).join('&')),
   body: fc.option(body, { nil: undefined }),
   contentType: fc.constantFrom('application/json', 'application/json', 'application/x-ndjson', 'text/plain', 'application/json; charset=utf-16'),
