@@ -57,7 +57,8 @@ export function planOf(scenario: Scenario, choices: PlanChoices): Plan {
 const nodesMax = 1_000;
 
 function stretched(action: FaultAction, pace: number): FaultAction {
-  const atMs = Math.round(action.atMs * pace);
+  // Whole microseconds, the grain of virtual time.
+  const atMs = Math.round(action.atMs * pace * 1_000) / 1_000;
   return action.kind === 'pause' ? { ...action, atMs, forMs: Math.round(action.forMs * pace) } : { ...action, atMs };
 }
 

@@ -10,11 +10,12 @@ export const slowNode: Scenario = {
   schedule(names, random) {
     const schedule: FaultAction[] = [];
     for (const node of random.shuffle(names).slice(0, Math.max(1, Math.round(names.length / 10)))) {
-      for (let atMs = calmMs; atMs < calmMs + 120_000; atMs += 1_000 + random.below(6_000)) {
-        // As likely short as long: each tenfold of the range equally.
+      for (let atMs = calmMs; atMs < calmMs + 120_000; ) {
+        // As likely short as long: each tenfold of the range equally, as in the Lifeguard paper. Between two stalls there
+        // may be time for a look at the timers and none for answers, which is when the slow accuse the quick.
         const forMs = Math.round(100 * 100 ** random.float());
         schedule.push({ atMs, kind: 'pause', node, forMs });
-        atMs += forMs;
+        atMs += forMs + 0.25 * 64_000 ** random.float();
       }
     }
     return schedule;
