@@ -4,8 +4,11 @@ import { seconds, shortened, type MakeChecker } from './checker.js';
 /** For so long after a trouble its consequences are still about: the longest suspicion, and rumours of it. */
 const aftermathMs = 30_000;
 
-/** Who was cut off and declares a death just as the cut ends cannot be contested in time; its word travels this long. */
-const raceMs = 1_000;
+/**
+ * Who was cut off and declares a death just as the cut ends cannot be contested in time. News of a death counts as fresh
+ * for ten rounds of gossip, a second with `fast`, and then takes another half to be everywhere.
+ */
+const raceMs = 1_500;
 
 /**
  * Nobody is declared dead who was well: who ran, was not frozen, had no bad links of its own and was not cut off from
