@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config';
 const projects = {
   kernel: 'packages/kernel',
   swim: 'packages/swim',
+  discovery: 'packages/discovery',
   placement: 'packages/placement',
   replication: 'packages/replication',
   memory: 'packages/memory',

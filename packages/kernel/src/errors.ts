@@ -136,6 +136,11 @@ export const errorCodes = {
     meaning: 'What is needed to answer cannot be reached at the moment.',
     hint: 'Retry after a short, growing and jittered delay.',
   },
+  discovery_failed: {
+    retryable: true,
+    meaning: 'A source of discovery could not be asked, or gave an answer that cannot be understood.',
+    hint: 'Check the address, the name and the credentials of the source; it is asked again by itself.',
+  },
   address_in_use: {
     retryable: false,
     meaning: 'Another process is listening on the address this one wants to bind.',

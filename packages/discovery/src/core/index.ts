@@ -1,0 +1,1 @@
+export type { EndpointSet, SourceFailure } from './endpoint-set.js';
