@@ -169,7 +169,7 @@ export class Machine<P extends object = object> implements SimNode<P> {
     if (this.paused && until <= this.#pausedUntil) return;
     this.#state = 'paused';
     this.#pausedUntil = until;
-    this.#context.timeline.schedule(new Resume(this, this.life), until, this.ties);
+    this.#context.timeline.schedule(new Later(this.life, this.#resume), until, this.ties);
   }
 
   jumpWallClock(byMs: number): void {
@@ -237,18 +237,17 @@ export class Machine<P extends object = object> implements SimNode<P> {
     return true;
   }
 
-  resume(life: Life): void {
+  readonly #resume = (life: Life): void => {
     if (this.life !== life || this.#state !== 'paused' || this.#context.timeline.now < this.#pausedUntil) return;
     this.#said(codes.resume, 'fault', 'runs again');
-    this.#state = 'catching-up';
     this.#catchUpNext(life);
-  }
+  };
 
   /**
    * Does one thing that came late: timers first, in the order in which they were due, then the sockets, as an event loop
    * does. One event each, so that checks run and faults strike in between; whatever else happens at this instant waits.
    */
-  catchUp(life: Life): void {
+  readonly #catchUp = (life: Life): void => {
     if (this.life !== life || this.#state !== 'catching-up') return;
     const late = this.#lateTimers.shift() ?? this.#nextWaiting();
     this.#state = 'running';
@@ -257,12 +256,12 @@ export class Machine<P extends object = object> implements SimNode<P> {
     } finally {
       if (this.life === life && !this.blocked) this.#catchUpNext(life);
     }
-  }
+  };
 
   #catchUpNext(life: Life): void {
     const done = this.#lateTimers.length === 0 && this.#waiting.length === 0;
     this.#state = done ? 'running' : 'catching-up';
-    if (!done) this.#context.timeline.scheduleFirst(new CatchUp(this, life));
+    if (!done) this.#context.timeline.scheduleFirst(new Later(life, this.#catchUp));
   }
 
   #nextWaiting(): SimEvent | undefined {
@@ -303,33 +302,19 @@ export class Machine<P extends object = object> implements SimNode<P> {
   }
 }
 
-class Resume extends SimEvent {
-  readonly #machine: Machine;
+/** Something that this machine does with one life of its process at a later moment. */
+class Later extends SimEvent {
   readonly #life: Life;
+  readonly #act: (life: Life) => void;
 
-  constructor(machine: Machine, life: Life) {
+  constructor(life: Life, act: (life: Life) => void) {
     super();
-    this.#machine = machine;
     this.#life = life;
+    this.#act = act;
   }
 
   fire(): void {
-    this.#machine.resume(this.#life);
-  }
-}
-
-class CatchUp extends SimEvent {
-  readonly #machine: Machine;
-  readonly #life: Life;
-
-  constructor(machine: Machine, life: Life) {
-    super();
-    this.#machine = machine;
-    this.#life = life;
-  }
-
-  fire(): void {
-    this.#machine.catchUp(this.#life);
+    this.#act(this.#life);
   }
 }
 

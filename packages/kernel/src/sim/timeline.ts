@@ -3,14 +3,27 @@ import { assert } from '../assert.js';
 /** Something that will happen. The object is the entry of the heap and carries what it needs, so nothing else is allocated. */
 export abstract class SimEvent {
   /** Microseconds of virtual time. */
-  at = 0;
+  declare at: number;
   /** Decides among events of one instant. */
-  tie = 0;
+  declare tie: number;
   /** Counts what was ever scheduled; the last word where two ties are equal. */
-  seq = 0;
-  cancelled = false;
+  declare seq: number;
+  declare cancelled: boolean;
   /** In the heap at the moment. */
-  queued = false;
+  declare queued: boolean;
+
+  /**
+   * Assigns where fields would be defined: an event of another class has another shape, and defining fields on objects of
+   * many shapes is slow in V8. It was an eighth of the time of a large run.
+   */
+  constructor() {
+    this.at = 0;
+    this.tie = 0;
+    this.seq = 0;
+    this.cancelled = false;
+    this.queued = false;
+  }
+
   abstract fire(): void;
   /** The node it was waiting for is gone. */
   discarded(): void {
