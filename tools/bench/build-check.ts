@@ -3,10 +3,10 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 const root = resolve(import.meta.dirname, '../..');
-const projects = ['packages/kernel', 'packages/placement', 'packages/replication', 'packages/memory', 'packages/rpc', 'apps/server'];
+const serverAndItsPackages = ['packages/kernel', 'packages/placement', 'packages/replication', 'packages/memory', 'packages/rpc', 'packages/swim', 'apps/server'];
 
-/** What is wrong with the build; undefined when every project was built after its last change. */
-export function complaintAboutBuild(): string | undefined {
+/** What is wrong with the build; undefined when every project was built after its last change. @default the server and all that it is made of */
+export function complaintAboutBuild(projects: readonly string[] = serverAndItsPackages): string | undefined {
   for (const project of projects) {
     const built = join(root, project, 'dist');
     if (!existsSync(built)) return `${project} is not built. Run \`npm run build\` first.`;
