@@ -1,5 +1,5 @@
 import { assert, parseNodeId, type ClusterId, type Random } from '@engram/kernel';
-import { decodePacket, encodePacket, packetHeader, type Address, type Claim, type Identity, type WireMessage } from '../src/core/index.js';
+import { decodePacket, encodePacket, packetHeader, wireVersion, type Address, type Claim, type Identity, type WireMessage } from '../src/core/index.js';
 
 /** How a hostile packet comes about. */
 export type Hostility = 'random' | 'random-after-header' | 'mutated' | 'cut-off' | 'spliced' | 'lying-length' | 'deep' | 'other-version' | 'other-cluster' | 'wrong-types' | 'too-large';
@@ -48,7 +48,7 @@ export class HostileDatagrams {
       make('spliced', () => this.#join(this.#valid().slice(0, random.below(200)), this.#valid().slice(random.below(60)))),
       make('lying-length', () => this.#planted(lies)),
       make('deep', () => this.#join(this.#header, new Uint8Array(1 + random.below(1_300)).fill(random.pick([0x91, 0x81, 0x92])))),
-      make('other-version', () => this.#with(2, 2 + random.below(250))),
+      make('other-version', () => this.#with(2, wireVersion + 1 + random.below(250))),
       make('other-cluster', () => this.#join(this.#otherHeader, this.#valid().slice(this.#otherHeader.length))),
       make('wrong-types', () => this.#planted(oddities)),
       make('too-large', () => this.#join(this.#valid(), new Uint8Array(8_192))),
@@ -113,6 +113,7 @@ export class HostileDatagrams {
       () => ({ kind: 'ack', seq: random.uint32(), stranger: random.chance(0.5) }),
       () => ({ kind: 'ping-req', seq: random.uint32(), relay: name(), target: name() }),
       () => ({ kind: 'nack', seq: random.uint32() }),
+      () => ({ kind: 'cluster-id', clusterId: random.pick(names) }),
       () => ({ kind: 'message', bytes: random.bytes(random.below(200)) }),
       () => ({ kind: 'broadcast', origin: name(), high: random.uint32(), low: random.uint32(), topic: 'topic', bytes: random.bytes(random.below(200)) }),
     ])();

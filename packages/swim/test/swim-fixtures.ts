@@ -3,6 +3,7 @@ import { decodePacket, encodePacket, packetHeader, SwimCore, type Address, type 
 
 export const cluster = parseClusterId('test');
 export const header = packetHeader(cluster);
+export const clusterHeader = (clusterId: string | undefined): Uint8Array => packetHeader(cluster, clusterId);
 export const limits: DecodeLimits = { datagramBytesMax: 8_192, streamBytesMax: 1_048_576, metadataBytesMax: 16_384 };
 export const epochOfTests = 1_000;
 
@@ -42,8 +43,13 @@ export class Bench {
   readonly core: SwimCore;
   now: Instant = instant(0);
 
-  constructor(options: SwimOptions = {}, name = 'a', metadata?: Uint8Array) {
-    this.core = new SwimCore({ cluster, id: id(name), address: addressOf(name), epoch: epochOfTests, ...(metadata && { metadata }) }, Random.fromSeed(7), options);
+  constructor(options: SwimOptions = {}, name = 'a', metadata?: Uint8Array, more: { readonly clusterId?: string } = {}) {
+    this.core = new SwimCore({ cluster, id: id(name), address: addressOf(name), epoch: epochOfTests, ...(metadata && { metadata }), ...more }, Random.fromSeed(7), options);
+  }
+
+  /** A node that has not joined, of a cluster with this id. */
+  static apart(more: { readonly clusterId: string }): Bench {
+    return new Bench({}, 'a', undefined, more);
   }
 
   /** A node that has joined and been told of these members by gossip; the news has settled. */

@@ -38,6 +38,7 @@ const remarks: fc.Arbitrary<WireMessage> = fc.oneof(
   fc.record({ kind: fc.constant('nack' as const), seq: uint32 }),
   fc.record({ kind: fc.constant('broadcast' as const), origin: nodeIds, high: uint32, low: uint32, topic: fc.stringMatching(/^[a-z/é]{1,30}$/), bytes }),
   fc.record({ kind: fc.constant('message' as const), bytes }),
+  fc.record({ kind: fc.constant('cluster-id' as const), clusterId: nodeIds }),
 );
 export const datagramMessages = fc.tuple(fc.option(questions, { nil: undefined }), fc.array(remarks, { maxLength: 6 })).map(([question, rest]) => (question ? [question, ...rest] : rest));
 

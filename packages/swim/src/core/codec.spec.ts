@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parseClusterId } from '@engram/kernel';
-import { claim, header, id, identity, limits, packetBytes } from '../../test/swim-fixtures.js';
+import { claim, cluster, header, id, identity, limits, packetBytes } from '../../test/swim-fixtures.js';
 import { decodePacket, encodePacket, headerBytes, packetHeader, packetOverhead, encodeSender } from './codec.js';
 import { incarnationMax } from './member.js';
 import type { WireMessage } from './wire.js';
@@ -15,7 +15,7 @@ const reasonOf = (bytes: Uint8Array, channel: 'datagram' | 'stream' = 'datagram'
 /** A packet whose messages are these msgpack bytes. */
 const raw = (count: number, bytes: string): Uint8Array => unhex(hex(header) + `dc00${(3 + count).toString(16).padStart(2, '0')}a161cd03e803${bytes}`);
 
-/** What version 1 puts on the wire, for good: whoever changes these bytes raises the version. */
+/** What version 2 puts on the wire, for good: whoever changes these bytes raises the version. */
 const golden: readonly [WireMessage, string][] = [
   [{ kind: 'ping', seq: 7, target: id('b'), epoch: 1_000, incarnation: 2, view: 0xdeadbeef }, '960007a162cd03e802cedeadbeef'],
   [{ kind: 'ack', seq: 4_294_967_295, stranger: true }, '9301ceffffffff01'],
@@ -29,6 +29,7 @@ const golden: readonly [WireMessage, string][] = [
   [claim('b', 'left', { ageS: 60 }), '9607a162aa31302e302e302e313a62cd03e8003c'],
   [{ kind: 'broadcast', origin: id('a'), high: 1, low: 2, topic: 'news', bytes: Uint8Array.of(9) }, '9608a1610102a46e657773c40109'],
   [{ kind: 'message', bytes: Uint8Array.of(9) }, '9209c40109'],
+  [{ kind: 'cluster-id', clusterId: 'c-1' }, '9211a3632d31'],
 ];
 const goldenFrames: readonly [WireMessage, string][] = [
   [{ kind: 'received' }, '910a'],
@@ -40,7 +41,7 @@ const goldenFrames: readonly [WireMessage, string][] = [
   [{ kind: 'metadata', epoch: 1_000, version: 4, bytes: Uint8Array.of(9) }, '9410cd03e804c40109'],
 ];
 
-describe('the bytes of version 1', () => {
+describe('the bytes of version 2', () => {
   test.each(golden)('of %j', (message, bytes) => {
     expect(hex(packetBytes(from, message))).toBe(hex(raw(1, bytes)));
     expect(decodePacket(raw(1, bytes), header, 'datagram', limits)).toEqual({ kind: 'packet', packet: { from, messages: [message] } });
@@ -52,7 +53,8 @@ describe('the bytes of version 1', () => {
   });
 
   test('of the header', () => {
-    expect(hex(packetHeader(parseClusterId('orders')))).toBe('5357010f4f95cfb44ca775');
+    expect(hex(packetHeader(parseClusterId('orders')))).toBe('5357020f4f95cf00000000');
+    expect(hex(packetHeader(parseClusterId('orders'), 'c-1'))).toBe('5357020f4f95cfc0d180f9');
   });
 });
 
@@ -66,7 +68,16 @@ describe('turned away before anything is parsed', () => {
     expect(reasonOf(Uint8Array.of(...packetHeader(parseClusterId('other')), 0xc1))).toBe('other-cluster');
   });
 
-  test('whoever speaks another version', () => expect(reasonOf(patched(2, 2))).toBe('other-version'));
+  test('whoever belongs to another cluster of the same name, unless one of the two knows no id yet', () => {
+    const headerOf = (clusterId?: string): Uint8Array => packetHeader(cluster, clusterId);
+    const reason = (theirs?: string, ours?: string): string => {
+      const outcome = decodePacket(encodePacket(headerOf(theirs), { from, messages: [] }), headerOf(ours), 'datagram', limits);
+      return outcome.kind === 'packet' ? 'accepted' : outcome.reason;
+    };
+    expect([reason('c-1', 'c-1'), reason(undefined, 'c-1'), reason('c-1', undefined), reason('c-1', 'c-2')]).toEqual(['accepted', 'accepted', 'accepted', 'other-cluster-id']);
+  });
+
+  test('whoever speaks another version', () => expect(reasonOf(patched(2, 1))).toBe('other-version'));
   test('what is no packet of ours', () => expect(reasonOf(patched(0, 0))).toBe('not-swim'));
   test.each([0, 1, headerBytes - 1])('%i bytes', (length) => expect(reasonOf(good.subarray(0, length))).toBe('too-short'));
   test('more bytes than allowed', () => {

@@ -1,4 +1,4 @@
-import { hash64, isNodeId, unreachable, utf8Length, type ClusterId } from '@engram/kernel';
+import { hash64, isClusterId, isNodeId, unreachable, utf8Length, type ClusterId } from '@engram/kernel';
 import { Packr } from 'msgpackr';
 import { addressBytesMax, epochMax, incarnationMax, isAddress, type Identity, type MemberState } from './member.js';
 import type { Rejection } from './messages.js';
@@ -11,15 +11,18 @@ import type { BroadcastMessage, Channel, Claim, ClaimedMetadata, DigestEntry, Pa
  *
  *     2 bytes   "SW"
  *     1 byte    version
- *     8 bytes   hash of the cluster's name
+ *     4 bytes   hash of the cluster's name
+ *     4 bytes   hash of its name and its id; 0 while the sender knows no id
  *     msgpack   [id, epoch, incarnation, message, message, ...], each message an array that begins with its number
  *
  * Whoever belongs to another cluster or speaks another version is turned away by the first eleven bytes, before
- * anything is parsed. The outer array always has a 16-bit count, so a packet is its messages' bytes put end to end.
+ * anything is parsed; `cluster-identity.ts` tells how a node comes to know its cluster's id. The outer array always has a 16-bit count, so a packet is its messages' bytes put end to end.
  */
-export const wireVersion = 1;
+export const wireVersion = 2;
 export const headerBytes = 11;
 const magic = [0x53, 0x57] as const;
+const nameAt = 3;
+const tagAt = 7;
 
 /** Outer array, message, list, entry of the list. */
 const depthMax = 4;
@@ -31,12 +34,24 @@ const ageSMax = 3_155_760_000;
 const uint32Max = 2 ** 32 - 1;
 const hashBytes = 8;
 
-/** The first eleven bytes of every packet of this cluster. */
-export function packetHeader(cluster: ClusterId): Uint8Array {
+/** The first eleven bytes of every packet of this cluster, from a node that knows its id or from one that does not. */
+export function packetHeader(cluster: ClusterId, clusterId?: string): Uint8Array {
   const header = new Uint8Array(headerBytes);
   header.set([...magic, wireVersion]);
-  new DataView(header.buffer).setBigUint64(3, hash64(cluster));
+  const view = new DataView(header.buffer);
+  view.setUint32(nameAt, Number(hash64(cluster) >> 32n));
+  view.setUint32(tagAt, clusterId === undefined ? 0 : clusterTag(cluster, clusterId));
   return header;
+}
+
+/** What stands for a cluster in headers; never 0. No name holds a slash, so no two pairs make one text. */
+export function clusterTag(cluster: ClusterId, clusterId: string): number {
+  return Number(hash64(`${cluster}/${clusterId}`) & 0xffff_ffffn) || 1;
+}
+
+/** Of a packet that is not too short. */
+export function clusterTagOf(packet: Uint8Array): number {
+  return new DataView(packet.buffer, packet.byteOffset).getUint32(tagAt);
 }
 
 /** Limits that the reader sets; all else is fixed by the protocol. */
@@ -49,7 +64,7 @@ export interface DecodeLimits {
 export type DecodeOutcome = { readonly kind: 'packet'; readonly packet: Packet } | { readonly kind: 'rejected'; readonly reason: Rejection };
 
 const packr = new Packr({ useRecords: false });
-const numberOf = { ping: 0, ack: 1, 'ping-req': 2, nack: 3, alive: 4, suspect: 5, dead: 6, left: 7, broadcast: 8, message: 9, received: 10, 'sync-buckets': 11, 'sync-digest': 12, 'sync-wants': 13, 'sync-done': 14, 'metadata-pull': 15, metadata: 16 } as const;
+const numberOf = { ping: 0, ack: 1, 'ping-req': 2, nack: 3, alive: 4, suspect: 5, dead: 6, left: 7, broadcast: 8, message: 9, received: 10, 'sync-buckets': 11, 'sync-digest': 12, 'sync-wants': 13, 'sync-done': 14, 'metadata-pull': 15, metadata: 16, 'cluster-id': 17 } as const;
 const states: readonly MemberState[] = ['alive', 'suspect', 'dead', 'left'];
 
 /** The bytes of one message, as they stand within a packet. */
@@ -101,8 +116,9 @@ function refusalByHeader(bytes: Uint8Array, header: Uint8Array, channel: Channel
   if (bytes.length > (channel === 'datagram' ? limits.datagramBytesMax : limits.streamBytesMax)) return 'too-large';
   if (bytes[0] !== magic[0] || bytes[1] !== magic[1]) return 'not-swim';
   if (bytes[2] !== wireVersion) return 'other-version';
-  for (let i = 3; i < headerBytes; i++) if (bytes[i] !== header[i]) return 'other-cluster';
-  return undefined;
+  for (let i = nameAt; i < tagAt; i++) if (bytes[i] !== header[i]) return 'other-cluster';
+  const [tag, own] = [clusterTagOf(bytes), clusterTagOf(header)];
+  return tag === own || tag === 0 || own === 0 ? undefined : 'other-cluster-id';
 }
 
 /** One bad message condemns the packet: whoever sends it is not one of ours, and half a packet is no packet. */
@@ -123,7 +139,7 @@ function decodeMessages(items: readonly unknown[], from: Identity, channel: Chan
 
 function isAtHome(message: WireMessage, channel: Channel): boolean {
   switch (message.kind) {
-    case 'ping': case 'ack': case 'claim': case 'message':
+    case 'ping': case 'ack': case 'claim': case 'message': case 'cluster-id':
       return true;
     case 'ping-req': case 'nack': case 'broadcast':
       return channel === 'datagram';
@@ -150,6 +166,7 @@ function fieldsOf(message: WireMessage): readonly unknown[] {
     case 'sync-done':     return [numberOf['sync-done']];
     case 'metadata-pull': return [numberOf['metadata-pull'], message.epoch, message.version];
     case 'metadata':      return [numberOf.metadata, message.epoch, message.version, message.bytes];
+    case 'cluster-id':    return [numberOf['cluster-id'], message.clusterId];
     default:              return unreachable(message);
   }
 }
@@ -201,6 +218,8 @@ function messageOf(fields: readonly unknown[], limits: DecodeLimits): WireMessag
       return has(2) && isEpoch(a) && isUint32(b) ? { kind: 'metadata-pull', epoch: a, version: b } : undefined;
     case numberOf.metadata:
       return has(3) && isEpoch(a) && isUint32(b) && isBytes(c) && c.length <= limits.metadataBytesMax ? { kind: 'metadata', epoch: a, version: b, bytes: c } : undefined;
+    case numberOf['cluster-id']:
+      return has(1) && isClusterId(a) ? { kind: 'cluster-id', clusterId: a } : undefined;
     default:
       return undefined;
   }

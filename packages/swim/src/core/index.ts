@@ -12,5 +12,5 @@ export type { SwimStats } from './stats.js';
 export { checkMetadata } from './metadata.js';
 
 export { compareClaims, type Order } from './digest.js';
-export { assemblePacket, decodePacket, encodeMessage, encodePacket, encodeSender, headerBytes, packetHeader, packetOverhead, topicBytesMax, wireVersion, type DecodeLimits, type DecodeOutcome } from './codec.js';
+export { assemblePacket, clusterTag, clusterTagOf, decodePacket, encodeMessage, encodePacket, encodeSender, headerBytes, packetHeader, packetOverhead, topicBytesMax, wireVersion, type DecodeLimits, type DecodeOutcome } from './codec.js';
 export type { BroadcastMessage, Channel, Claim, ClaimedMetadata, DigestEntry, Packet, WireMessage } from './wire.js';

@@ -35,6 +35,8 @@ export type SwimEvent =
   | { readonly kind: 'broadcast'; readonly request: RequestId; readonly topic: string; readonly bytes: Uint8Array }
   /** To one member. Reliable ones go by stream and complete when the other side has them. */
   | { readonly kind: 'send-message'; readonly request: RequestId; readonly to: NodeId; readonly bytes: Uint8Array; readonly reliable: boolean }
+  /** The cluster is formed, or the driver has read its id from elsewhere. Once; refused when another is known already. */
+  | { readonly kind: 'set-cluster-id'; readonly request: RequestId; readonly clusterId: string }
   /** Forget a dead or left member now, on this node. */
   | { readonly kind: 'forget'; readonly request: RequestId; readonly id: NodeId }
   /**
@@ -57,6 +59,8 @@ export type SwimEffect =
   | { readonly kind: 'resolve-seeds' }
   /** Before the next start: its epoch must be higher than this one. Told when the core had to raise its own epoch. */
   | { readonly kind: 'persist-epoch'; readonly epoch: number }
+  /** Somebody told us the id of our cluster, and from now on we refuse every other. Worth persisting for the next start. */
+  | { readonly kind: 'cluster-id-learned'; readonly clusterId: string }
   | MemberChange
   /** No other member is alive in our view, though some were or seeds are configured. Contact goes on for ever. */
   | { readonly kind: 'isolated' }
@@ -83,7 +87,7 @@ export type SwimEffect =
 export type StreamId = number;
 /** Chosen by the driver, to know which promise an answer belongs to. */
 export type RequestId = number;
-export type RefusalCode = Extract<ErrorCode, 'payload_too_large' | 'overloaded' | 'unavailable' | 'invalid_argument' | 'not_ready' | 'deadline_exceeded' | 'shutting_down'>;
+export type RefusalCode = Extract<ErrorCode, 'payload_too_large' | 'id_conflict' | 'overloaded' | 'unavailable' | 'invalid_argument' | 'not_ready' | 'deadline_exceeded' | 'shutting_down'>;
 export interface FailedContact { readonly address: Address; readonly reason: string }
 export type ProbeOutcome = 'acked' | 'acked-by-relay' | 'acked-by-stream' | 'failed';
 
@@ -121,6 +125,8 @@ export type Rejection =
   | 'not-swim'
   | 'other-version'
   | 'other-cluster'
+  /** Of a cluster that was formed under the same name. */
+  | 'other-cluster-id'
   /** Not msgpack, cut off, with bytes left over, nested too deep, or of a type that we never send. */
   | 'malformed'
   /** A message of a kind we do not know, or one whose fields break a rule. */

@@ -27,7 +27,7 @@ export interface SwimStats extends Readonly<SwimCounters>, Readonly<Record<Membe
 
 export function newStats(): SwimCounters {
   const rejected: Record<Rejection, number> = {
-    'too-short': 0, 'too-large': 0, 'not-swim': 0, 'other-version': 0, 'other-cluster': 0, malformed: 0, 'bad-message': 0,
+    'too-short': 0, 'too-large': 0, 'not-swim': 0, 'other-version': 0, 'other-cluster': 0, 'other-cluster-id': 0, malformed: 0, 'bad-message': 0,
     misplaced: 0, misdirected: 0, implausible: 0, 'members-full': 0, unproven: 0, 'not-joined': 0,
   };
   return { probes: 0, probesFailed: 0, suspicions: 0, deaths: 0, refutations: 0, syncs: 0, stalls: 0, datagramsSent: 0, rejectedTotal: 0, rejected };

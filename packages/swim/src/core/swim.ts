@@ -1,5 +1,6 @@
-import { assert, EngramError, instant, isNodeId, msBetween, plusMs, unreachable, type ClusterId, type Core, type Instant, type NodeId, type Random, type Wake } from '@engram/kernel';
-import { assemblePacket, decodePacket, encodeMessage, encodeSender, isTopic, packetHeader, packetOverhead, topicBytesMax, type DecodeLimits } from './codec.js';
+import { assert, EngramError, instant, isClusterId, isNodeId, msBetween, parseClusterId, plusMs, unreachable, type ClusterId, type Core, type Instant, type NodeId, type Random, type Wake } from '@engram/kernel';
+import { ClusterIdentity } from './cluster-identity.js';
+import { assemblePacket, clusterTagOf, decodePacket, encodeMessage, encodeSender, isTopic, packetOverhead, topicBytesMax, type DecodeLimits } from './codec.js';
 import { Contacts } from './contacts.js';
 import { Deadlines } from './deadlines.js';
 import { bucketCount, bucketOf, compareClaims } from './digest.js';
@@ -22,6 +23,8 @@ import type { BroadcastMessage, Channel, Claim, DigestEntry, Packet, WireMessage
 export interface SwimSelf {
   /** Members of other clusters are turned away before a byte of theirs is parsed. */
   readonly cluster: ClusterId;
+  /** When an earlier process has persisted it. Members of a cluster of the same name and another id are turned away as well. */
+  readonly clusterId?: string;
   readonly id: NodeId;
   /** Where others reach this node. */
   readonly address: Address;
@@ -101,7 +104,7 @@ const datagramAcceptedBytesMax = 8_192;
 export class SwimCore implements Core<SwimEvent, SwimEffect> {
   readonly #options: ResolvedSwimOptions;
   readonly #limits: DecodeLimits;
-  readonly #header: Uint8Array;
+  readonly #cluster: ClusterIdentity;
   readonly #random: Random;
   readonly #id: NodeId;
   readonly #address: Address;
@@ -161,7 +164,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
     checkSelf(self);
     checkMetadata(self.metadata ?? new Uint8Array(0), this.#options);
     this.#limits = { datagramBytesMax: datagramAcceptedBytesMax, streamBytesMax: this.#options.streamBytesMax, metadataBytesMax: this.#options.metadataBytesMax };
-    this.#header = packetHeader(self.cluster);
+    this.#cluster = new ClusterIdentity(self.cluster, self.clusterId);
     this.#random = random;
     this.#id = self.id;
     this.#address = self.address;
@@ -188,6 +191,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
   member(id: NodeId): Member | undefined { return this.#table.get(id)?.member; }
   self(): Member { return this.#selfRecord().member; }
   get phase(): Phase { return this.#phase; }
+  get clusterId(): string | undefined { return this.#cluster.id; }
   get options(): ResolvedSwimOptions { return this.#options; }
 
   stats(): SwimStats {
@@ -226,6 +230,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
       case 'broadcast':         return this.#broadcast(event.request, event.topic, event.bytes, now);
       case 'send-message':      return this.#sendMessage(event, now);
       case 'forget':            return this.#forgetOnDemand(event.request, event.id, now);
+      case 'set-cluster-id':    return this.#setClusterId(event.request, event.clusterId, now);
       case 'loop-stalled':      return this.#stalled(event.ms, now);
       case 'inbound-drained':   return this.#judgeAgain(now);
       default:                  return unreachable(event);
@@ -429,17 +434,18 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
   // ── Answering ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #onDatagram(from: Address, bytes: Uint8Array, now: Instant): void {
-    const packet = this.#decode(from, bytes, 'datagram');
+    const packet = this.#decode(from, bytes, 'datagram', now);
     if (!packet) return;
     const sender = packet.from;
+    const introduction = clusterTagOf(bytes) === 0 ? this.#cluster.introduction : [];
     // Claims first: an answer then already carries what they led to, such as our refutation.
     for (const message of packet.messages) if (message.kind === 'claim') this.#hear(message, 'gossip', now);
     for (const message of packet.messages) {
       switch (message.kind) {
-        case 'claim':     break;
-        case 'ping':      this.#answerPing(message, sender, from, bytes.length, now); break;
+        case 'claim': case 'cluster-id': break;
+        case 'ping':      this.#answerPing(message, sender, from, bytes.length, introduction, now); break;
         case 'ping-req':  this.#relay(message, sender, from, bytes.length, now); break;
-        case 'ack':       this.#onAck(message.seq, message.stranger, sender, from, now); break;
+        case 'ack':       this.#onAck(message.seq, message.stranger, sender, from, introduction, now); break;
         case 'nack':      if (this.#probe?.seq === message.seq && this.#probe.relays.has(sender.id)) this.#probe.nacks.add(sender.id); break;
         case 'broadcast': this.#hearBroadcast(message, now); break;
         case 'message':   this.#effects.push({ kind: 'message-received', from: sender.id, bytes: message.bytes, reliable: false }); break;
@@ -448,19 +454,57 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
     }
   }
 
-  #decode(from: Address, bytes: Uint8Array, channel: Channel): Packet | undefined {
+  #decode(from: Address, bytes: Uint8Array, channel: Channel, now: Instant): Packet | undefined {
     const outcome = this.#phase === 'joined' || this.#phase === 'leaving'
-      ? decodePacket(bytes, this.#header, channel, this.#limits)
+      ? decodePacket(bytes, this.#cluster.header, channel, this.#limits)
       : { kind: 'rejected' as const, reason: 'not-joined' as const };
-    if (outcome.kind === 'packet') return outcome.packet;
+    if (outcome.kind === 'packet') return this.#ofOurCluster(outcome.packet, clusterTagOf(bytes), from, channel, now);
     this.#reject(outcome.reason, from);
     return undefined;
   }
 
-  #answerPing(ping: Extract<WireMessage, { kind: 'ping' }>, sender: Identity, from: Address, askedBytes: number, now: Instant): void {
+  #ofOurCluster(packet: Packet, tag: number, from: Address, channel: Channel, now: Instant): Packet | undefined {
+    const belonging = this.#cluster.belonging(tag, packet);
+    switch (belonging) {
+      case 'ours':    return packet;
+      case 'learned': this.#clusterIdLearned(now); return packet;
+      // Frames always name their cluster, so only a datagram can be one of ours.
+      case 'unnamed': if (channel === 'datagram') return { from: packet.from, messages: packet.messages.filter(({ kind }) => kind === 'ping' || kind === 'ack') }; break;
+      case 'other':   break;
+      case 'false':   this.#reject('bad-message', from); return undefined;
+      default:        return unreachable(belonging);
+    }
+    this.#reject('other-cluster-id', from);
+    return undefined;
+  }
+
+  #setClusterId(request: RequestId, clusterId: string, now: Instant): void {
+    const known = this.#cluster.id;
+    if (!isClusterId(clusterId)) return this.#refuse(request, 'invalid_argument', 'the id of a cluster is 1 to 64 characters of A-Z a-z 0-9 . _ - and does not start with a dot');
+    if (known !== undefined && known !== clusterId) return this.#refuse(request, 'id_conflict', `this node belongs to the cluster ${known} already, so it cannot belong to ${clusterId}`);
+    if (known === undefined) {
+      this.#cluster.set(clusterId);
+      this.#passOnClusterId(now);
+    }
+    this.#complete(request);
+  }
+
+  #clusterIdLearned(now: Instant): void {
+    this.#effects.push({ kind: 'cluster-id-learned', clusterId: this.#cluster.id as string });
+    this.#passOnClusterId(now);
+  }
+
+  /** Members that know no id yet are told by gossip; whoever is missed is told when it answers or asks. */
+  #passOnClusterId(now: Instant): void {
+    if (this.#phase !== 'joined') return;
+    for (const introduction of this.#cluster.introduction) this.#broadcasts.put('cluster-id', introduction);
+    this.#gossipSoon(now);
+  }
+
+  #answerPing(ping: Extract<WireMessage, { kind: 'ping' }>, sender: Identity, from: Address, askedBytes: number, introduction: readonly Uint8Array[], now: Instant): void {
     if (ping.target !== this.#id) return this.#reject('misdirected', from);
     const ack = encodeMessage({ kind: 'ack', seq: ping.seq, stranger: this.#isStranger(sender) });
-    this.#answer(from, [ack], this.#accusationOf(sender.id, now), this.#budget(sender.id, from, askedBytes));
+    this.#answer(from, [ack], [...introduction, ...this.#accusationOf(sender.id, now)], this.#budget(sender.id, from, askedBytes));
     if (ping.view !== this.#table.fingerprint) this.#compareEarly(sender.id, now);
   }
 
@@ -510,7 +554,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
     this.#answer(relay.requester, [encodeMessage({ kind: 'nack', seq: relay.seq })], [], relay.budget);
   }
 
-  #onAck(seq: number, stranger: boolean, sender: Identity, from: Address, now: Instant): void {
+  #onAck(seq: number, stranger: boolean, sender: Identity, from: Address, introduction: readonly Uint8Array[], now: Instant): void {
     const relay = this.#relays.get(seq);
     if (relay && relay.target === sender.id) {
       this.#relays.delete(seq);
@@ -521,6 +565,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
     if (this.#leaving) return this.#goodbyeHeard(this.#leaving, seq, sender.id);
     const isAnswer = this.#probe?.seq === seq && this.#probe.id === sender.id;
     this.#acked(seq, sender.id, 'acked', now);
+    if (isAnswer) this.#sendBare(from, introduction);
     if (isAnswer && (stranger || this.#isStranger(sender)) && this.#strangerSyncAt <= now) {
       this.#strangerSyncAt = plusMs(now, this.#options.periodMs);
       this.#sync(from, false, 0, now);
@@ -880,7 +925,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
     const stream = this.#nextStream++;
     this.#conversations.set(stream, conversation);
     this.#streamDeadlines.set(stream, plusMs(now, this.#options.streamTimeoutMs));
-    this.#effects.push({ kind: 'open-stream', stream, to: conversation.to, bytes: this.#packet(messages) });
+    this.#effects.push({ kind: 'open-stream', stream, to: conversation.to, bytes: this.#frame(messages) });
     return true;
   }
 
@@ -888,7 +933,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
     const conversation = this.#conversations.get(stream);
     if (stream > 0 && !conversation) return;
     const rejections = this.#stats.rejectedTotal;
-    const packet = this.#decode(from, bytes, 'stream');
+    const packet = this.#decode(from, bytes, 'stream', now);
     if (!packet) return this.#refuseFrame(stream, conversation, this.#stats.rejectedTotal > rejections ? this.#lastRejection : 'malformed', now);
     this.#quiet = conversation?.purpose === 'sync' && conversation.joining;
     this.#directAccusationsLeft = directAccusationsMax;
@@ -900,7 +945,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
 
   #refuseFrame(stream: StreamId, conversation: Conversation | undefined, reason: Rejection, now: Instant): void {
     // The header alone tells a stranger whose cluster and version it has reached, so that its join fails for a stated reason.
-    if (!conversation && (reason === 'other-cluster' || reason === 'other-version')) this.#effects.push({ kind: 'send-stream', stream, bytes: this.#header });
+    if (!conversation && (reason === 'other-cluster' || reason === 'other-cluster-id' || reason === 'other-version')) this.#effects.push({ kind: 'send-stream', stream, bytes: this.#cluster.header });
     this.#effects.push({ kind: 'close-stream', stream });
     if (conversation) this.#streamOver(stream, reason, now);
   }
@@ -909,7 +954,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
   #serve(stream: StreamId, packet: Packet, from: Address, now: Instant): void {
     for (const message of packet.messages) {
       switch (message.kind) {
-        case 'claim':         break;
+        case 'claim': case 'cluster-id': break;
         case 'ping':          return this.#servePing(stream, message, packet.from, from, now);
         case 'message':
           this.#effects.push({ kind: 'message-received', from: packet.from.id, bytes: message.bytes, reliable: true });
@@ -954,7 +999,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
 
   /** One more frame on a stream that we opened. */
   #goOn(stream: StreamId, conversation: Conversation, packet: Packet, now: Instant): void {
-    const messages = packet.messages.filter((message) => message.kind !== 'claim');
+    const messages = packet.messages.filter(({ kind }) => kind !== 'claim' && kind !== 'cluster-id');
     const message = messages[0];
     switch (conversation.purpose) {
       case 'sync':
@@ -993,7 +1038,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
     const offers = isBehindUs ? [this.#id, ...exchange.offers] : exchange.offers;
     if (wants.length + offers.length === 0) return this.#syncDone(stream, conversation, now);
     const frame = [...this.#entriesFor(offers, now), encodeMessage({ kind: 'sync-wants', ids: wants })];
-    this.#effects.push({ kind: 'send-stream', stream, bytes: this.#packet(frame) });
+    this.#sendFrame(stream, frame);
   }
 
   /** It holds something against us, and we answer; but somebody alive above us may be another node under our id: that takes the whole claim. */
@@ -1051,7 +1096,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
   }
 
   #sendFrame(stream: StreamId, messages: readonly Uint8Array[]): void {
-    this.#effects.push({ kind: 'send-stream', stream, bytes: this.#packet(messages) });
+    this.#effects.push({ kind: 'send-stream', stream, bytes: this.#frame(messages) });
   }
 
   #endStream(stream: StreamId): void {
@@ -1239,7 +1284,8 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
   #answer(to: Address, answer: readonly Uint8Array[], first: readonly Uint8Array[], budget: number): void {
     const room = Math.min(this.#room(), budget - packetOverhead(this.#sender));
     if (bytesOf(answer) > room) return this.#count('unproven');
-    const messages = bytesOf(answer) + bytesOf(first) <= room ? [...answer, ...first] : answer;
+    const messages = [...answer];
+    for (const message of first) if (bytesOf(messages) + message.length <= room) messages.push(message);
     this.#send(to, [...messages, ...this.#riding(room - bytesOf(messages))]);
   }
 
@@ -1249,7 +1295,11 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
   }
 
   #packet(messages: readonly Uint8Array[]): Uint8Array {
-    return assemblePacket(this.#header, this.#sender, messages);
+    return assemblePacket(this.#cluster.header, this.#sender, messages);
+  }
+
+  #frame(messages: readonly Uint8Array[]): Uint8Array {
+    return this.#packet([...this.#cluster.introduction, ...messages]);
   }
 
   #lastRejection: Rejection = 'malformed';
@@ -1275,12 +1325,13 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
 }
 
 /** Throws EngramError `invalid_argument`. Ids are checked where they are parsed. */
-function checkSelf({ id, address, epoch }: SwimSelf): void {
+function checkSelf({ id, address, epoch, clusterId }: SwimSelf): void {
   assert(isNodeId(id), 'the id of a member is a node id', { id });
   if (!isAddress(address)) throw new EngramError('invalid_argument', 'the address of a member is 1 to 255 printable ASCII characters', { hint: 'Give the address as host:port.' });
   if (!Number.isInteger(epoch) || epoch < 1 || epoch > epochMax - epochStepMax) {
     throw new EngramError('invalid_argument', `an epoch is a whole number from 1 to ${epochMax - epochStepMax}, not ${epoch}`, { hint: 'Persist an epoch and raise it at each start; seconds since 1970 are a good floor.' });
   }
+  if (clusterId !== undefined) parseClusterId(clusterId);
 }
 
 /** The least identity that beats this one. */

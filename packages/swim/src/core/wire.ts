@@ -37,7 +37,9 @@ export type WireMessage =
   | { readonly kind: 'sync-wants'; readonly ids: readonly NodeId[] }
   | { readonly kind: 'sync-done' }
   | { readonly kind: 'metadata-pull'; readonly epoch: number; readonly version: number }
-  | { readonly kind: 'metadata'; readonly epoch: number; readonly version: number; readonly bytes: Uint8Array };
+  | { readonly kind: 'metadata'; readonly epoch: number; readonly version: number; readonly bytes: Uint8Array }
+  /** The id of the sender's cluster in full, of which the header has a hash. In every frame, and in datagrams to whoever lacks it. */
+  | { readonly kind: 'cluster-id'; readonly clusterId: string };
 
 /** Something said about a member, by itself or by others. */
 export interface Claim extends Identity {

@@ -18,6 +18,8 @@ import { SwimNode } from './swim-node.js';
 export interface CreateSwimOptions<M = Uint8Array> {
   /** Nodes of other clusters are turned away, whatever address they use. */
   readonly cluster: string;
+  /** When it is known from an earlier start: nodes of a cluster of the same name and another id are turned away too. @default what the others say */
+  readonly clusterId?: string;
   /** Of this node; no two nodes of a cluster may have one. */
   readonly name: string;
   /** `host:port` to listen on, UDP and TCP. `0.0.0.0` and `[::]` listen everywhere; port 0 lets the system choose. */
@@ -63,6 +65,7 @@ export async function createSwim<M = Uint8Array>(options: CreateSwimOptions<M>):
   signal?.throwIfAborted();
   for (const option of ['resolveTimeoutMs', 'receiveBufferBytes', 'changesBufferMax'] as const) checkCount(option, options[option]);
   const cluster = parseClusterId(options.cluster);
+  const clusterId = options.clusterId === undefined ? undefined : parseClusterId(options.clusterId);
   const name = parseNodeId(options.name);
   const protocol = protocolOf(options);
   const resolved = resolveSwimOptions(protocol);
@@ -99,7 +102,7 @@ export async function createSwim<M = Uint8Array>(options: CreateSwimOptions<M>):
     const seeds = new Seeds(options.seeds ?? [], { lookup, limitMs: resolveTimeoutMs, reaches, self: address, onChange: () => node?.seedsChanged() });
     const hosts = new HostBook({ lookup, limitMs: resolveTimeoutMs, clock, reaches });
     node = new SwimNode<M>({
-      cluster, name, address, epoch, metadata, codec, clock, udp, tcp, hosts, seeds, epochFile,
+      cluster, clusterId, name, address, epoch, metadata, codec, clock, udp, tcp, hosts, seeds, epochFile,
       options: protocol, random: systemRandom().fork('swim'), datagrams: guards.datagrams, changesBufferMax: options.changesBufferMax, signal,
     });
   } catch (error) {

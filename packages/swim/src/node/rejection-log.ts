@@ -18,6 +18,7 @@ export interface RejectedEvent {
 /** What each reason means. Those without a line here are damaged or hostile input. */
 const meanings: Partial<Record<RejectionReason, string>> = {
   'other-cluster': 'The sender belongs to another cluster. Check the cluster names and the seeds of both.',
+  'other-cluster-id': 'The sender belongs to another cluster of the same name. Give one of them another name, or check the seeds of both.',
   'other-version': 'The sender speaks another version of the protocol.',
   'seal-version': 'The sender encrypts with another version of the protocol.',
   'unknown-key': 'The sender uses a key that is not in the keyring of this node.',

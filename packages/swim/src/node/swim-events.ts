@@ -53,6 +53,8 @@ export interface MessageEvent {
 export interface SwimEvents<M = Uint8Array> extends Record<MemberChangeType, MemberChange<M>> {
   /** Any of the changes to a member. */
   change: MemberChange<M>;
+  /** Others told this node the id of its cluster. Keep it, and give it to `createSwim` at the next start. */
+  'cluster-id': { readonly clusterId: string };
   /** No other member is alive as far as this node knows. It keeps looking for ever. */
   isolated: object;
   rejoined: object;

@@ -399,6 +399,28 @@ describe('strangers', () => {
     expect(a.members.all).toHaveLength(1);
   });
 
+  test('of a cluster that was formed under the same name are turned away, and newcomers learn whose they are', async () => {
+    const a = await start('a', { clusterId: 'one' });
+    await a.join();
+    const rejected: string[] = [];
+    a.on('rejected', ({ reason, meaning }) => rejected.push(`${reason}: ${meaning}`));
+    const b = await start('b', { clusterId: 'two', seeds: [a.address] });
+    expect(await rejectionOf(b.join())).toMatchObject({ code: 'unavailable', details: { failed: [{ seed: a.address, reason: 'other-cluster-id' }] } });
+    await until(() => rejected.some((line) => line.startsWith('other-cluster-id: The sender belongs to another cluster of the same name')));
+
+    const c = await start('c', { seeds: [a.address] });
+    const learned: string[] = [];
+    c.on('cluster-id', ({ clusterId }) => learned.push(clusterId));
+    expect(c.clusterId).toBeUndefined();
+    await c.join();
+    await until(() => learned.length > 0);
+    expect([learned, c.clusterId, a.clusterId]).toEqual([['one'], 'one', 'one']);
+    expect(await rejectionOf(c.setClusterId('two'))).toMatchObject({ code: 'id_conflict' });
+    await c.setClusterId('one');
+    expect(a.members.all.map(({ name }) => name).sort()).toEqual(['a', 'c']);
+    expect(await rejectionOf(start('d', { clusterId: '.no' }))).toMatchObject({ code: 'invalid_argument' });
+  });
+
   test('with garbage on the stream are cut off, and silence is not waited for', async () => {
     const a = await start('a');
     await a.join();

@@ -18,6 +18,7 @@ import type { UdpTransport } from './udp-transport.js';
 /** What `createSwim` puts together. */
 export interface SwimParts<M> {
   readonly cluster: ClusterId;
+  readonly clusterId: string | undefined;
   readonly name: NodeId;
   readonly address: Address;
   readonly epoch: number;
@@ -98,7 +99,7 @@ export class SwimNode<M = Uint8Array> implements AsyncDisposable {
 
   /** For `createSwim`. */
   constructor(parts: SwimParts<M>) {
-    const { cluster, name, address, epoch, metadata, options, random, udp, tcp } = parts;
+    const { cluster, clusterId, name, address, epoch, metadata, options, random, udp, tcp } = parts;
     this.#parts = parts;
     this.cluster = cluster;
     this.name = name;
@@ -107,7 +108,7 @@ export class SwimNode<M = Uint8Array> implements AsyncDisposable {
     this.#views = new MemberViews(parts.codec);
     this.#outbox = new Outbox((type, event) => this.#deliver(type, event), () => this.#endFeedsWhenClosed());
     this.#rejections = new RejectionLog(parts.clock, (event) => this.#outbox.put('rejected', event));
-    this.#core = new SwimCore({ cluster, id: name, address, epoch, metadata }, random, options);
+    this.#core = new SwimCore({ cluster, ...(clusterId !== undefined && { clusterId }), id: name, address, epoch, metadata }, random, options);
     this.#stalls = new EventLoopStalls(parts.clock, {
       stallMs: this.#core.options.stallMs,
       received: () => udp.received + tcp.received,
@@ -121,6 +122,14 @@ export class SwimNode<M = Uint8Array> implements AsyncDisposable {
   /** All members that this node knows of. The same object until something changes. */
   get members(): SwimMembers<M> {
     return this.#views.view(this.#core.view());
+  }
+
+  /**
+   * The id of the cluster that was formed under its name; undefined while this node knows none. Members of a cluster of the
+   * same name and another id are turned away like any other stranger.
+   */
+  get clusterId(): string | undefined {
+    return this.#core.clusterId;
   }
 
   /** This node as it is in its own view. */
@@ -202,6 +211,15 @@ export class SwimNode<M = Uint8Array> implements AsyncDisposable {
     this.#checkOpen(signal);
     const bytes = this.#parts.codec.encode(metadata);
     return this.#request((request) => ({ kind: 'set-metadata', request, bytes }), signal);
+  }
+
+  /**
+   * Says that the cluster is formed, or what its id was found to be; the others hear of it from here. It is legal before
+   * `join`. Rejects with `id_conflict` when another id is known already, and changes nothing then.
+   */
+  async setClusterId(clusterId: string, { signal }: Waiting = {}): Promise<void> {
+    this.#checkOpen(signal);
+    return this.#request((request) => ({ kind: 'set-cluster-id', request, clusterId }), signal);
   }
 
   /**
@@ -288,6 +306,7 @@ export class SwimNode<M = Uint8Array> implements AsyncDisposable {
       case 'close-stream':       return this.#closeStream(effect.stream);
       case 'resolve-seeds':      return this.seedsChanged();
       case 'persist-epoch':      return this.#persistEpoch(effect.epoch);
+      case 'cluster-id-learned': return this.#outbox.put('cluster-id', { clusterId: effect.clusterId });
       case 'isolated':
       case 'rejoined':           return this.#setIsolated(effect.kind);
       case 'refuted':            return this.#outbox.put('refuted', { incarnation: effect.incarnation, by: effect.by });

@@ -24,6 +24,8 @@ export interface SimulateSwimOptions {
   readonly spares?: readonly string[];
   /** The cluster that a node belongs to. @default 'test' for all */
   readonly clusterOf?: (name: string) => string;
+  /** The id of its cluster that a node is given at its first start. @default none */
+  readonly clusterIdOf?: (name: string) => string | undefined;
   readonly metadataOf?: (name: string) => Uint8Array | undefined;
   /** Its machine: address, clock offset, drift, sizes. */
   readonly machineOf?: (name: string) => SimNodeOptions;
@@ -175,6 +177,7 @@ export class SimulatedSwim {
       name,
       (env) => new SimulatedProcess(env, {
         cluster,
+        clusterId: options.clusterIdOf?.(name),
         swim: { ...swimPresets[options.preset ?? 'fast'], ...options.swim },
         metadata: options.metadataOf?.(name),
         seeds: () => this.#seedsOf(name),

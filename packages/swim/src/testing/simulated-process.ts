@@ -16,6 +16,7 @@ export interface SeenEffect {
 
 export interface ProcessSettings {
   readonly cluster: ClusterId;
+  readonly clusterId: string | undefined;
   readonly swim: SwimOptions;
   readonly metadata: Uint8Array | undefined;
   /** Asked at each start. */
@@ -45,7 +46,8 @@ export class SimulatedProcess implements SimProcess {
     this.#settings = settings;
     const { cluster, swim, metadata } = settings;
     this.epochAtStart = this.#nextEpoch();
-    const self = { cluster, id: parseNodeId(env.id), address: env.address as Address, epoch: this.epochAtStart, ...(metadata && { metadata }) };
+    const clusterId = this.#clusterId();
+    const self = { cluster, ...(clusterId !== undefined && { clusterId }), id: parseNodeId(env.id), address: env.address as Address, epoch: this.epochAtStart, ...(metadata && { metadata }) };
     this.core = new SwimCore(self, env.random.fork('swim'), swim);
     this.#driver = new Driver(this.core, env.clock, (effect) => this.#perform(effect));
     env.datagrams.onReceive((from, bytes) => this.dispatch({ kind: 'datagram-received', from: from as Address, bytes }));
@@ -80,6 +82,7 @@ export class SimulatedProcess implements SimProcess {
       case 'send-stream':    return void this.#streams.get(effect.stream)?.write(framed(effect.bytes));
       case 'close-stream':   return this.#close(effect.stream);
       case 'persist-epoch':  return this.#persistEpoch(effect.epoch);
+      case 'cluster-id-learned': return this.#persistClusterId(effect.clusterId);
       case 'resolve-seeds':  return this.dispatch({ kind: 'seeds-resolved', addresses: this.#settings.seeds() });
       case 'leave-finished': return effect.request < 0 ? this.#env.exit('has left') : undefined;
       default:               return;
@@ -107,6 +110,17 @@ export class SimulatedProcess implements SimProcess {
     const bytes = new Uint8Array(8);
     new DataView(bytes.buffer).setFloat64(0, epoch);
     this.#env.storage.set('epoch', bytes);
+    this.#env.storage.sync();
+  }
+
+  /** What an earlier life was told, then what this node is given. */
+  #clusterId(): string | undefined {
+    const stored = this.#env.storage.get('cluster-id');
+    return stored ? String.fromCharCode(...stored) : this.#settings.clusterId;
+  }
+
+  #persistClusterId(clusterId: string): void {
+    this.#env.storage.set('cluster-id', Uint8Array.from(clusterId, (character) => character.charCodeAt(0)));
     this.#env.storage.sync();
   }
 
@@ -165,6 +179,7 @@ function lineOf(effect: SwimEffect): readonly (string | number)[] | undefined {
     case 'member-forgotten': return [effect.member.id, `epoch ${effect.member.epoch}`, `incarnation ${effect.member.incarnation}`];
     case 'refuted':          return [`incarnation ${effect.incarnation}`, `accused by ${effect.by ?? 'nobody known'}`];
     case 'health-changed':   return [effect.score];
+    case 'cluster-id-learned': return [effect.clusterId];
     case 'superseded':       return [effect.address, `epoch ${effect.epoch}`];
     case 'join-finished':    return [`contacted ${effect.contacted.length}`, `failed ${effect.failed.length}`];
     case 'leave-finished':   return [`confirmed by ${effect.confirmed}`];
