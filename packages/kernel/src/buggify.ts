@@ -3,7 +3,9 @@
  * does nothing; both cost one comparison.
  */
 export interface SimulationOracle {
+  /** Whether the rare path is taken at this place, this time. */
   buggify(site: string): boolean;
+  /** Takes note that the state of that name was reached. */
   sometimes(name: string): void;
 }
 

@@ -5,6 +5,7 @@ export interface Wake {
   readonly kind: 'wake';
 }
 
+/** The one wake there is: it carries nothing. */
 export const wake: Wake = Object.freeze({ kind: 'wake' });
 
 /**

@@ -158,8 +158,10 @@ export const errorCodes = {
   },
 } as const satisfies Record<string, { retryable: boolean; meaning: string; hint: string }>;
 
+/** The name of one way of refusing, such as `disk_full`. Clients branch on it. */
 export type ErrorCode = keyof typeof errorCodes;
 
+/** What an error may carry besides its code and message. */
 export interface EngramErrorOptions {
   /** What to do next, in one sentence. @default the hint of the code */
   readonly hint?: string;

@@ -9,11 +9,13 @@ declare const hlcBrand: unique symbol;
  */
 export type Hlc = bigint & { readonly [hlcBrand]: true };
 
+/** Whether a stamp from elsewhere was taken note of. */
 export type HlcObservation =
   | { readonly kind: 'observed' }
   /** The remote stamp was refused; `offsetMs` is how far it lies ahead of the local wall clock. */
   | { readonly kind: 'too-far-ahead'; readonly offsetMs: number };
 
+/** How a hybrid clock starts, and how far it lets others pull it ahead. */
 export interface HybridClockOptions {
   /** The highest stamp known to have been issued before a restart; the clock goes on after it. @default hlcZero */
   readonly highWater?: Hlc;
@@ -29,8 +31,14 @@ const counterBits = 16n;
 const physicalMsEnd = 2 ** 48;
 const counterEnd = 2 ** 16;
 
+/** Before every stamp a clock issues. */
 export const hlcZero: Hlc = 0n as Hlc;
 
+/**
+ * @param physicalMs whole milliseconds since 1970, below 2^48
+ * @param counter in [0, 2^16)
+ * @throws EngramError `assertion_failed` outside of these
+ */
 export function hlcOf(physicalMs: number, counter: number): Hlc {
   assertPhysicalMs(physicalMs);
   assert(Number.isInteger(counter) && counter >= 0 && counter < counterEnd, `an HLC counter lies in [0, 2^16), not ${counter}`);
@@ -43,10 +51,12 @@ export function hlcFromBigInt(raw: bigint): Hlc {
   return raw as Hlc;
 }
 
+/** Its milliseconds since 1970. */
 export function hlcPhysicalMs(h: Hlc): number {
   return Number(h >> counterBits);
 }
 
+/** Its counter, in [0, 2^16): what orders the stamps of one millisecond. */
 export function hlcCounter(h: Hlc): number {
   return Number(h & 0xffffn);
 }

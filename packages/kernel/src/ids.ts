@@ -36,15 +36,22 @@ const memoryRule: IdRule = {
   pattern: /^[A-Za-z0-9_:-][A-Za-z0-9._:-]*$/,
 };
 
+/** Whether it is a string that follows the rule of node ids. */
 export const isNodeId = (value: unknown): value is NodeId => obeys(nodeRule, value);
+/** Whether it is a string that follows the rule of cluster ids. */
 export const isClusterId = (value: unknown): value is ClusterId => obeys(clusterRule, value);
+/** Whether it is a string that follows the rule of space ids. */
 export const isSpaceId = (value: unknown): value is SpaceId => obeys(spaceRule, value);
+/** Whether it is a string that follows the rule of memory ids. */
 export const isMemoryId = (value: unknown): value is MemoryId => obeys(memoryRule, value);
 
-/** Each parser returns its argument, branded, or throws `invalid_argument` naming the rule and the value, shortened. */
+/** Returns its argument, branded. @throws EngramError `invalid_argument` naming the rule and the value, shortened */
 export const parseNodeId = (text: string): NodeId => (isNodeId(text) ? text : refuse(nodeRule, text));
+/** As `parseNodeId`, by the rule of cluster ids. */
 export const parseClusterId = (text: string): ClusterId => (isClusterId(text) ? text : refuse(clusterRule, text));
+/** As `parseNodeId`, by the rule of space ids. */
 export const parseSpaceId = (text: string): SpaceId => (isSpaceId(text) ? text : refuse(spaceRule, text));
+/** As `parseNodeId`, by the rule of memory ids. */
 export const parseMemoryId = (text: string): MemoryId => (isMemoryId(text) ? text : refuse(memoryRule, text));
 
 /** The length comes first, so a hostile value costs nothing to refuse. */

@@ -4,7 +4,9 @@ import { xoshiro128StarStar, xoshiro128StateFrom, type Xoshiro128State } from '.
 
 /** Hears every draw of a stream, and names who shall hear those of its forks. */
 export interface DrawObserver {
+  /** A word in [0, 2^32) was drawn. */
   drawn(word: number): void;
+  /** A fork of that label was made; the answer hears its draws. */
   forked(label: string): DrawObserver;
 }
 

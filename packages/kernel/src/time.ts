@@ -13,6 +13,10 @@ export type Instant = number & { readonly [instantBrand]: true };
 /** The longest duration that `parseDuration` accepts: a hundred years of 365.25 days, in milliseconds. */
 export const durationMsMax = 3_155_760_000_000;
 
+/**
+ * @param us whole microseconds since the origin of the clock
+ * @throws EngramError `assertion_failed` for anything but a safe integer from 0 on
+ */
 export function instant(us: number): Instant {
   assert(Number.isSafeInteger(us) && us >= 0, `an instant is a whole number of microseconds from 0 on, not ${us}`);
   return us as Instant;

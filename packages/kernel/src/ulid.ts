@@ -24,7 +24,11 @@ export class UlidFactory {
     this.#random = random;
   }
 
-  /** @param wallMs whole milliseconds since 1970, below 2^48 */
+  /**
+   * The next id, after all earlier ones of this factory.
+   *
+   * @param wallMs whole milliseconds since 1970, below 2^48
+   */
   next(wallMs: number): MemoryId {
     assert(Number.isInteger(wallMs) && wallMs >= 0 && wallMs < timeMsEnd, `a ULID wants whole milliseconds in [0, 2^48), not ${wallMs}`);
     if (wallMs > this.#timeMs) this.#startMillisecond(wallMs);

@@ -2,7 +2,9 @@ import type { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
 
 /** How a message is written and read; every generated message type is one. */
 export interface MessageCodec<Message> {
+  /** Appends the message to `writer`, or to a new one. */
   encode(message: Message, writer?: BinaryWriter): BinaryWriter;
+  /** Reads a message of `length` bytes, or to the end. Throws for bytes that are none. */
   decode(input: BinaryReader | Uint8Array, length?: number): Message;
 }
 

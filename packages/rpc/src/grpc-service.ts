@@ -34,6 +34,7 @@ export type Handlers<Service extends ServiceContract> = {
   readonly [Name in keyof Service['methods']]: HandlerOf<Service['methods'][Name]>;
 };
 
+/** Bounds of a service, and who is told of its calls. */
 export interface GrpcServiceOptions {
   /** Largest answer that is sent, in bytes; a larger one becomes `payload_too_large`. @default 4 MiB */
   readonly messageBytesMax?: number;
@@ -45,6 +46,7 @@ export interface GrpcServiceOptions {
   readonly onFinished?: (finished: FinishedCall) => void;
 }
 
+/** A call that has ended. */
 export interface FinishedCall {
   /** Name of the method in the contract, `StoreStream`. */
   readonly method: string;

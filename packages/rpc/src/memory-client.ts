@@ -20,6 +20,7 @@ import {
 } from './gen/engram/v1/memory.js';
 import { storeStream, type DraftBatch, type StoreStreamOptions } from './store-stream.js';
 
+/** Which server, and the bounds of a call. */
 export interface MemoryClientOptions {
   /** `host:port` of a node. */
   readonly address: string;
@@ -31,6 +32,7 @@ export interface MemoryClientOptions {
   readonly credentials?: ChannelCredentials;
 }
 
+/** What differs for one call. */
 export interface UnaryCallOptions {
   /** @default the deadline of the client */
   readonly deadlineMs?: number;
@@ -46,10 +48,15 @@ export interface UnaryCallOptions {
  * idempotency key), `payload_too_large` for a message over the limit of either end.
  */
 export interface MemoryClient {
+  /** Stores one memory; answers when it is as durable as was asked for. */
   store(request: DeepPartial<StoreRequest>, call?: UnaryCallOptions): Promise<StoreResponse>;
+  /** Memories that answer a cue, best first. */
   recall(request: DeepPartial<RecallRequest>, call?: UnaryCallOptions): Promise<RecallResponse>;
+  /** One memory by its id. Rejects with `memory_not_found` or `space_not_found`. */
   get(request: DeepPartial<GetRequest>, call?: UnaryCallOptions): Promise<GetResponse>;
+  /** Removes one memory for good. Forgetting it again succeeds again. */
   forget(request: DeepPartial<ForgetRequest>, call?: UnaryCallOptions): Promise<ForgetResponse>;
+  /** Memories of a space by id, a page at a time. */
   list(request: DeepPartial<ListRequest>, call?: UnaryCallOptions): Promise<ListResponse>;
   /**
    * Stores batch after batch on one stream and yields one answer per batch, in order. Batches are taken from the

@@ -9,6 +9,7 @@ import type { AckLevel, MemoryDraft } from './gen/engram/v1/types.js';
 /** The drafts of one batch, 1 to 1000. Tens to hundreds make good use of one trip to the disk. */
 export type DraftBatch = readonly DeepPartial<MemoryDraft>[];
 
+/** How a stream of batches is carried. */
 export interface StoreStreamOptions {
   /** How durable each batch must be before its answer. @default the policy of the space */
   readonly ack?: AckLevel;

@@ -1,2 +1,7 @@
-/** The parts of the kernel that touch the machine: its clock, its time of day, its entropy. */
+/**
+ * The parts of the kernel that touch the machine: its clock, its time of day, its entropy.
+ *
+ * @packageDocumentation
+ */
+
 export { systemClock, systemRandom, wallClockMs } from './system-clock.js';

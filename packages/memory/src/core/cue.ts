@@ -23,6 +23,7 @@ export interface Cue {
   readonly beforeMs?: number;
 }
 
+/** How much of what was found is returned. */
 export interface RecallOptions {
   /** At most this many hits, 1 to 1000. */
   readonly limit: number;
@@ -51,6 +52,7 @@ export interface ScoreParts {
   readonly recency: number;
 }
 
+/** One memory that answers a cue, by its id. */
 export interface RecallHit {
   readonly id: MemoryId;
   /** How well the memory answers the cue, in [0,1]. */
@@ -60,6 +62,7 @@ export interface RecallHit {
   readonly parts?: ScoreParts;
 }
 
+/** What one space answers to a cue. */
 export interface RecallResult {
   /** In total order: score descending, confidence descending, id ascending. */
   readonly hits: readonly RecallHit[];
@@ -67,6 +70,7 @@ export interface RecallResult {
   readonly confidence: number;
 }
 
+/** Bounds of a cue: characters of its text, and how many hits may be asked for. */
 export const cueLimits = { textBytesMax: 65_536, limitMax: 1_000 } as const;
 
 /** Throws EngramError `invalid_argument` naming the field that breaks its rule. */
@@ -94,6 +98,7 @@ function hasOtherParts({ embedding, tags, afterMs, beforeMs }: Cue): boolean {
   return embedding !== undefined || afterMs !== undefined || beforeMs !== undefined || (tags ?? []).length > 0;
 }
 
+/** Throws EngramError `invalid_argument` naming the option that is out of range. */
 export function checkRecallOptions(options: RecallOptions): void {
   const { limit, minConfidence } = options;
   if (!Number.isInteger(limit) || limit < 1 || limit > cueLimits.limitMax) {

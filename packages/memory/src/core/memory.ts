@@ -23,6 +23,7 @@ export interface Memory {
   readonly metadata?: Readonly<Record<string, JsonValue>>;
 }
 
+/** What a memory may hold: sizes in bytes, times in milliseconds either side of 1970. */
 export const memoryLimits = {
   contentBytesMax: 1_048_576,
   tagsMax: 64,
@@ -66,6 +67,7 @@ export function checkEmbedding(embedding: Float32Array): void {
   if (squares === 0) refuse('embedding', 'is all zeros, so it points nowhere; leave it out instead');
 }
 
+/** Throws EngramError `invalid_argument` naming the tag that is too many, too long, empty or no text. */
 export function checkTags(tags: readonly string[]): void {
   const { tagsMax, tagBytesMax } = memoryLimits;
   if (!Array.isArray(tags)) refuse('tags', 'must be an array of strings');

@@ -48,6 +48,7 @@ export interface RecallTuning {
   readonly reachedShare?: number;
 }
 
+/** Every setting with its value. */
 export type ResolvedRecallTuning = Required<RecallTuning>;
 
 export const defaultRecallTuning: ResolvedRecallTuning = {

@@ -33,6 +33,7 @@ export class SpaceIndex {
     return this.#table.bytes;
   }
 
+  /** Whether a memory of this id can be recalled. */
   has(id: MemoryId): boolean {
     return this.#table.has(id);
   }

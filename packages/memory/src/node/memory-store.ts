@@ -11,11 +11,13 @@ import { memoryRecord, type IdempotencyRecord, type IdempotentResult } from './r
 import { SpaceState, type SpaceSummary } from './space-state.js';
 import { resolveStoreOptions, type MemoryStoreOptions, type ResolvedStoreOptions, type StoreStatus } from './store-options.js';
 
+/** A memory, or why there is none: `forgotten` (milliseconds since 1970 UTC) or never stored. */
 export type LookupResult =
   | { readonly kind: 'memory'; readonly memory: Memory }
   | { readonly kind: 'forgotten'; readonly atMs: number }
   | { readonly kind: 'absent' };
 
+/** Which memories of a space to list, and where to go on. */
 export interface ListOptions {
   /** Only memories that carry this tag, spelled exactly so. */
   readonly tag?: string;
@@ -25,6 +27,7 @@ export interface ListOptions {
   readonly after?: MemoryId;
 }
 
+/** One page of the memories of a space. */
 export interface ListPage {
   /** By id ascending, which for ULIDs is the order in which they were stored. */
   readonly memories: readonly Memory[];
@@ -35,6 +38,7 @@ export interface ListPage {
   readonly next?: MemoryId;
 }
 
+/** What several spaces together answer to a cue. */
 export interface StoreRecall {
   readonly hits: readonly (RecallHit & { readonly memory: Memory })[];
   readonly confidence: number;
@@ -42,12 +46,14 @@ export interface StoreRecall {
   readonly missed: readonly SpaceId[];
 }
 
+/** A position in the log, and what came with it. */
 export interface Applied {
   readonly lsn: number;
   readonly hlc: bigint;
   readonly partitions: ReadonlyMap<number, Position>;
 }
 
+/** What is applied and not yet committed. */
 export interface Backlog {
   /** Applied and readable, but not yet durable in lmdb (they are in the log). */
   readonly operations: number;
@@ -84,9 +90,13 @@ export interface MemoryStore {
   apply(batch: readonly LoggedOperation[]): void;
   /** Commits all that is applied. Rejects with `disk_full` or `internal`; nothing is lost then, `status` says why. */
   flush(): Promise<void>;
+  /** How much waits for its commit; ask before taking new work. */
   backlog(): Backlog;
+  /** Whether commits succeed. */
   status(): StoreStatus;
+  /** One memory by its id. */
   lookup(space: SpaceId, id: MemoryId): LookupResult;
+  /** Memories by id, a page at a time; an unknown space has none. */
   list(space: SpaceId, options: ListOptions): ListPage;
   /**
    * Recalls from several spaces and merges: score descending, confidence descending, space and id ascending. Unknown
@@ -99,6 +109,7 @@ export interface MemoryStore {
   recall(spaces: readonly SpaceId[], cue: Cue, options: RecallOptions, inTime?: () => boolean): StoreRecall;
   /** All spaces by id, `default` always among them. */
   spaces(): SpaceSummary[];
+  /** One space; undefined when nothing was ever stored in it and no policy was set. */
   space(id: SpaceId): SpaceSummary | undefined;
   /** What was done under this key, unless it expired. */
   idempotent(key: string, nowMs: number): IdempotencyRecord | undefined;

@@ -7,12 +7,14 @@ import type { Memory } from '../core/index.js';
  */
 export type Operation = StoreOperation | ForgetOperation | SetSpacePolicyOperation;
 
+/** Adds a memory, whose id is new in its space. */
 export interface StoreOperation {
   readonly kind: 'store';
   readonly memory: Memory;
   readonly idempotency?: IdempotencyMark;
 }
 
+/** Removes a memory for good: its id is never used again. */
 export interface ForgetOperation {
   readonly kind: 'forget';
   readonly space: SpaceId;
@@ -22,6 +24,7 @@ export interface ForgetOperation {
   readonly idempotency?: IdempotencyMark;
 }
 
+/** Replaces the policy of a space as a whole. */
 export interface SetSpacePolicyOperation {
   readonly kind: 'set-space-policy';
   readonly space: SpaceId;
@@ -37,9 +40,12 @@ export interface IdempotencyMark {
   readonly expiresAtMs: number;
 }
 
+/** How far a write can have come when it is acknowledged, from the weakest promise to the strongest. */
 export const ackLevels = ['local', 'replica', 'quorum', 'all'] as const;
+/** What a space can do on the side of a partition that has no majority. */
 export const partitionPolicies = ['majority', 'available'] as const;
 
+/** What a space wants otherwise than the cluster; a field left out means as the cluster. */
 export interface SpacePolicy {
   /** How many copies must be durable before a write is acknowledged. */
   readonly ack?: (typeof ackLevels)[number];

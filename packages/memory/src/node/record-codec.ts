@@ -27,6 +27,7 @@ export interface IdempotencyRecord {
   readonly results: readonly IdempotentResult[];
 }
 
+/** What one operation of a request did, kept to answer its retry. */
 export interface IdempotentResult {
   readonly kind: 'store' | 'forget';
   readonly space: SpaceId;

@@ -3,6 +3,7 @@ import { SpaceIndex, type Memory } from '../core/index.js';
 import type { SpacePolicy } from './operation.js';
 import type { SpaceRecord } from './record-codec.js';
 
+/** A space in numbers. */
 export interface SpaceSummary {
   readonly space: SpaceId;
   /** How many memories can be read. */

@@ -1,5 +1,6 @@
 import { OptionsError } from '@engram/kernel';
 
+/** Where the store lives, and its bounds. */
 export interface MemoryStoreOptions {
   /** Where the store keeps its files; created when missing. One process at a time may open it: the caller sees to that. */
   readonly directory: string;

@@ -14,11 +14,14 @@ export interface CleanMark {
   readonly nextLsn: Lsn;
 }
 
+/** Its file name, in the directory of the log. */
 export const CLEAN_MARK_FILE = 'clean-shutdown';
+/** Its length, always. */
 export const CLEAN_MARK_BYTES = 32;
 
 const magic = [0x45, 0x4e, 0x47, 0x52, 0x41, 0x4d, 0x43, 0x4c]; // "ENGRAMCL"
 
+/** The bytes of the mark, checksum included. */
 export function encodeCleanMark(mark: CleanMark, checksum: Checksum): Uint8Array {
   const bytes = new Uint8Array(CLEAN_MARK_BYTES);
   const view = new DataView(bytes.buffer);

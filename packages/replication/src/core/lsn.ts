@@ -14,6 +14,7 @@ export function lsn(position: number): Lsn {
   return position as Lsn;
 }
 
+/** The position that many entries further on. */
 export function plus(position: Lsn, entries: number): Lsn {
   return lsn(position + entries);
 }

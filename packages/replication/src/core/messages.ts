@@ -62,6 +62,7 @@ export type LogEffect =
   /** The last effect. `mark` is absent when the log failed. */
   | { readonly kind: 'finish'; readonly mark?: CleanMark };
 
+/** Why entries were not taken, or are not known to be durable. */
 export interface Refusal {
   readonly code: Extract<ErrorCode, 'disk_full' | 'log_failed' | 'overloaded' | 'payload_too_large' | 'shutting_down' | 'invalid_argument'>;
   readonly message: string;
@@ -69,4 +70,5 @@ export interface Refusal {
   readonly indeterminate: boolean;
 }
 
+/** `full` passes when there is room again; `failed` lasts until the log is opened again. */
 export type LogState = 'accepting' | 'full' | 'failed' | 'closed';

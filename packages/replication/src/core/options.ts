@@ -36,6 +36,7 @@ export interface LogOptions {
 /** A frame adds its header, the origin and padding to the payload. */
 export const frameOverheadBytesMax = FRAME_HEADER_BYTES + 64 + 7;
 
+/** Fills in the defaults. @throws OptionsError naming the option that is out of range or contradicts another */
 export function resolveLogOptions(options: LogOptions = {}): Required<LogOptions> {
   const resolved = {
     segmentBytesMax: options.segmentBytesMax ?? 64 * 1024 * 1024,

@@ -23,6 +23,7 @@ const KIND_ENTRY = 1;
 const KIND_SEAL = 2;
 const KIND_CONTINUED = 3;
 
+/** What a segment consists of after its header. */
 export type Frame =
   | {
       readonly kind: 'entry';
@@ -44,8 +45,10 @@ export type Frame =
       readonly bytes: number;
     };
 
+/** The frame that is there, or why none is. */
 export type FrameOutcome = Frame | { readonly kind: 'invalid'; readonly reason: FrameFault };
 
+/** What is wrong with bytes that should be a frame. */
 export type FrameFault =
   | 'the file ends within a frame'
   | 'zeros instead of a frame'
@@ -54,6 +57,7 @@ export type FrameFault =
   | 'a frame of an unknown kind'
   | 'a frame body with a wrong checksum';
 
+/** A seal is a header without a payload. */
 export const SEAL_BYTES = FRAME_HEADER_BYTES;
 
 /** How many bytes an entry takes in a segment. */
@@ -84,6 +88,7 @@ export class FrameWriter {
     this.#view = new DataView(this.#bytes.buffer);
   }
 
+  /** Adds an entry. Its bytes are copied. */
   entry(position: Lsn, indexInGroup: number, entry: LogEntry): void {
     const at = this.#length;
     const originBytes = entry.origin.length;
@@ -95,6 +100,7 @@ export class FrameWriter {
     this.#header(end, KIND_ENTRY, originBytes, entry.payload.length, entry.partition, position, entry.hlc, entry.epoch, entry.seq, indexInGroup);
   }
 
+  /** Adds the proof that everything up to `durable` is durable. */
   seal(durable: Lsn, continued: boolean): void {
     this.#header(this.#length + SEAL_BYTES, continued ? KIND_CONTINUED : KIND_SEAL, 0, 0, 0, durable, 0n, 0, 0, 0);
   }

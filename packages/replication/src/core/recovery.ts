@@ -31,6 +31,7 @@ export interface LogGap {
   readonly lastLsn: Lsn;
 }
 
+/** A log that can go on. */
 export interface RecoveredLog {
   readonly kind: 'recovered';
   /** Undefined for a directory without a log. */
@@ -50,8 +51,10 @@ export interface RecoveredLog {
   readonly unproven?: { readonly offset: number };
 }
 
+/** The log as it is, or the damage that keeps it from going on. */
 export type RecoveryOutcome = RecoveredLog | { readonly kind: 'damaged'; readonly damage: LogDamage };
 
+/** What is known of the end of the log besides the log itself. */
 export interface RecoveryWitnesses {
   /** What an orderly close left. */
   readonly cleanMark?: CleanMark | undefined;

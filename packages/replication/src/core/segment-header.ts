@@ -2,7 +2,9 @@ import type { Hlc } from '@engram/kernel';
 import type { Checksum } from './checksum.js';
 import { lsn, type Lsn } from './lsn.js';
 
+/** Its length; the first frame begins there. */
 export const SEGMENT_HEADER_BYTES = 64;
+/** The format that is written, and the only one that is read. */
 export const SEGMENT_VERSION = 1;
 
 /**
@@ -30,6 +32,7 @@ export interface SegmentHeader {
 
 const magic = [0x45, 0x4e, 0x47, 0x52, 0x41, 0x4d, 0x57, 0x4c]; // "ENGRAMWL"
 
+/** The bytes of the header, checksum included. */
 export function encodeSegmentHeader(header: SegmentHeader, checksum: Checksum): Uint8Array {
   const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
   const view = new DataView(bytes.buffer);
@@ -45,10 +48,12 @@ export function encodeSegmentHeader(header: SegmentHeader, checksum: Checksum): 
   return bytes;
 }
 
+/** The header, or what is wrong with its bytes. */
 export type HeaderOutcome =
   | { readonly kind: 'header'; readonly header: SegmentHeader }
   | { readonly kind: 'invalid'; readonly reason: string };
 
+/** Never throws, whatever the bytes. */
 export function decodeSegmentHeader(bytes: Uint8Array, checksum: Checksum): HeaderOutcome {
   if (bytes.length < SEGMENT_HEADER_BYTES) {
     return invalid(`the file ends after ${bytes.length} bytes, within the ${SEGMENT_HEADER_BYTES}-byte segment header`);

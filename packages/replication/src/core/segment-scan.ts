@@ -21,6 +21,7 @@ export interface SegmentScan {
   readonly fault?: SegmentFault;
 }
 
+/** The first bytes of a segment that are not the frame expected there. */
 export interface SegmentFault {
   readonly offset: number;
   /** From the offset to the end of the file. */

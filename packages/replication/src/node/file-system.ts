@@ -4,23 +4,33 @@ import { open, readdir, readFile, rename, mkdir, unlink } from 'node:fs/promises
 export interface LogFile {
   /** May write fewer bytes than asked for; answers how many. */
   write(bytes: Uint8Array, offset: number): Promise<number>;
+  /** May read fewer bytes than there is room for, none at the end; answers how many. */
   read(bytes: Uint8Array, offset: number): Promise<number>;
   /** Data and the length are on the disk afterwards. */
   dataSync(): Promise<void>;
+  /** Cuts the file to that length, or extends it with zeros. */
   truncate(bytes: number): Promise<void>;
+  /** Syncs nothing. */
   close(): Promise<void>;
 }
 
 /** What the log asks of a file system: a port, so that tests can have one that fails where they want it to. */
 export interface LogFileSystem {
+  /** With those above it; fine when it exists. */
   makeDirectory(path: string): Promise<void>;
+  /** Names, without the path, in no order. */
   list(directory: string): Promise<readonly string[]>;
+  /** All bytes of a file. */
   readWhole(path: string): Promise<Uint8Array>;
   /** Fails when the file exists. */
   create(path: string): Promise<LogFile>;
+  /** For reading too. Fails when there is no such file. */
   openForWriting(path: string): Promise<LogFile>;
+  /** Fails when there is no such file. */
   openForReading(path: string): Promise<LogFile>;
+  /** Replaces what bears the new name. */
   rename(from: string, to: string): Promise<void>;
+  /** Fails when there is no such file. */
   remove(path: string): Promise<void>;
   /** Names created, renamed and removed in the directory are on the disk afterwards. */
   syncDirectory(path: string): Promise<void>;

@@ -4,6 +4,7 @@ import { decodeSegmentHeader, FRAME_HEADER_BYTES, FrameReader, frameSeed, lsn, p
 import { systemCode, type LogFile, type LogFileSystem } from './file-system.js';
 import { attempt, checksum, damagedError } from './log-directory.js';
 
+/** An entry and its position. */
 export interface ReadEntry {
   readonly lsn: Lsn;
   /** Its payload is a view into a larger buffer: copy it to keep it for long. */

@@ -6,6 +6,7 @@ import { createWhole, ignoreMissing, nodeFileSystem, withFile, writeFully, type 
 import { attempt, checksum, damagedError, listLogDirectory, recoverDirectory, SALVAGE_PLAN_FILE, SALVAGED_SUFFIX, type LogDirectory } from './log-directory.js';
 import { drawLogId } from './open-log.js';
 
+/** How a damaged log is made to open again. */
 export interface SalvageOptions {
   /** Report what would be done, and touch nothing. @default false */
   readonly dryRun?: boolean;
@@ -15,6 +16,7 @@ export interface SalvageOptions {
   readonly fileSystem?: LogFileSystem;
 }
 
+/** What was saved, what was lost, and where the originals are. */
 export interface SalvageReport {
   /** False when the log opens as it is; nothing was done then. */
   readonly needed: boolean;

@@ -35,6 +35,7 @@ export interface WalOptions extends LogOptions {
   readonly clock?: Clock;
 }
 
+/** What was found when the log was opened. */
 export interface LogRecoveryReport {
   readonly firstLsn: Lsn;
   readonly nextLsn: Lsn;
@@ -50,6 +51,7 @@ export interface LogRecoveryReport {
   readonly strays: readonly string[];
 }
 
+/** The log as it is now. Positions up to `durableLsn` survive a crash; sizes are bytes. */
 export interface LogStatus {
   readonly state: LogState;
   /** Why the log is not accepting. */
@@ -62,6 +64,7 @@ export interface LogStatus {
   readonly queuedBytes: number;
 }
 
+/** An open log: entries are appended at its end, read in order, and given up once a checkpoint has passed them. */
 export interface WriteAheadLog {
   readonly recovery: LogRecoveryReport;
   /**
@@ -77,6 +80,7 @@ export interface WriteAheadLog {
    * segments that may go are gone. Throws `invalid_argument` for a position that is not durable here.
    */
   checkpoint(applied: Lsn): Promise<void>;
+  /** A snapshot. */
   status(): LogStatus;
   /** Finishes the appends that were accepted, refuses later ones, and marks the end as orderly. */
   close(): Promise<void>;
