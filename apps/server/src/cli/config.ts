@@ -12,8 +12,9 @@ interface CheckOptions extends Flags {
 export function configCommand(program: Command, cli: Cli, exit: (code: number) => void): void {
   const config = program.command('config').description('check the configuration, or print its reference');
   withStartFlags(config.command('check'))
-    .description('print every value and where it comes from; takes the flags of `start`; exits 1 when a start would be refused')
+    .description('print every value, where it comes from, and what is odd about it; takes the flags of `start`')
     .option('--json', 'print JSON for scripts')
+    .addHelpText('after', '\nExit codes: 0 a start would go through, with warnings or without; 1 it would be refused; 2 called wrongly.')
     .action((options: CheckOptions) => exit(checkConfig(cli, options)));
   config
     .command('reference')
@@ -37,8 +38,9 @@ export function checkConfig(cli: Cli, { config: file, json, ...flags }: CheckOpt
 
 function asTable(loaded: LoadedConfig): string {
   const rows = printableConfig(loaded).map(({ path, written, source }) => [path, written, source]);
-  const warnings = loaded.warnings.map(({ message }) => `warning: ${message}`);
-  return [renderTable(['key', 'value', 'from'], rows), ...warnings, 'The configuration is good.'].join('\n');
+  const warnings = loaded.warnings.map(({ message, source }) => `warning: ${message}${source === undefined ? '' : `  (${source})`}`);
+  const verdict = warnings.length === 0 ? 'The configuration is good.' : `The configuration is good, with ${warnings.length === 1 ? 'a warning' : `${warnings.length} warnings`}.`;
+  return [renderTable(['key', 'value', 'from'], rows), ...warnings, verdict].join('\n');
 }
 
 function asJson(loaded: LoadedConfig): object {

@@ -69,9 +69,9 @@ describe('config', () => {
     expect(out).toMatch(/log\.level +│ "warn" +│ ENGRAM_LOG_LEVEL/);
     expect(out).toMatch(/wal\.segment_bytes +│ "64MiB" +│ default/);
     expect(out).toMatch(/cluster\.discovery\.consul\.token +│ \(secret\)/);
-    expect(out).toContain('warning: cluster.discovery.consul.token has no effect yet');
+    expect(out).toContain('warning: cluster.discovery.consul.token has no effect while cluster.enabled is false.  (ENGRAM_CLUSTER_DISCOVERY_CONSUL_TOKEN)');
     expect(out).not.toContain('hunter2');
-    expect(out.endsWith('The configuration is good.\n')).toBe(true);
+    expect(out.endsWith('The configuration is good, with a warning.\n')).toBe(true);
   });
 
   test('check prints the same for scripts', async () => {

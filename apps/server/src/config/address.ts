@@ -26,6 +26,16 @@ export function formatAddress({ host, port }: Address): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
+/** Whether DNS can be asked for it: a name, possibly with a dot at its end, and not an IPv4 address. */
+export function isDnsName(name: string): boolean {
+  return hostName.test(name.replace(/\.$/, '')) && !/^\d{1,3}(\.\d{1,3}){3}$/.test(name);
+}
+
+/** Whether datagrams to it go to a group: 224.0.0.0/4 and ff00::/8. */
+export function isMulticast(host: string): boolean {
+  return /^(22[4-9]|23\d)(\.\d{1,3}){3}$/.test(host) || /^ff[0-9a-f]{2}:/i.test(host);
+}
+
 /** Whether only programs on this machine can reach the host. A name other than `localhost` may point anywhere. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host) || /^::ffff:127(\.\d{1,3}){3}$/i.test(host);

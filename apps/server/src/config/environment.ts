@@ -1,5 +1,6 @@
-import { aliases } from './aliases.js';
+import { aliases, type Alias } from './aliases.js';
 import { keys, variableOf } from './keys.js';
+import { Layer } from './layer.js';
 import { nearest } from './nearest.js';
 import { isSecret, showValue, type Problem } from './problems.js';
 import type { Setting } from './settings.js';
@@ -14,7 +15,7 @@ export const otherVariables: Readonly<Record<string, string>> = {
 
 const prefix = 'ENGRAM_';
 const pathOfVariable = new Map([...keys.values()].map((key) => [key.variable, key.path]));
-const aliasOfVariable = new Map([...aliases.values()].map((alias) => [variableOf(alias.path), alias]));
+const aliasOfVariable = new Map<string, Alias>([...aliases.values()].map((alias) => [variableOf(alias.path), alias]));
 
 /**
  * The settings of the `ENGRAM_` variables. A variable that is no key is an error, because a setting that silently does
@@ -22,28 +23,15 @@ const aliasOfVariable = new Map([...aliases.values()].map((alias) => [variableOf
  * `${NAME:-}` in Compose and unset values in charts leave behind.
  */
 export function readEnvironment(env: Readonly<Record<string, string | undefined>>): { settings: Setting[]; problems: Problem[] } {
-  const settings: Setting[] = [];
-  const problems: Problem[] = [];
-  const spelledAs = new Map<string, string>();
+  const layer = new Layer();
   for (const [variable, written] of Object.entries(env)) {
     if (!variable.startsWith(prefix) || written === undefined || written === '' || Object.hasOwn(otherVariables, variable)) continue;
     const alias = aliasOfVariable.get(variable);
     const path = pathOfVariable.get(variable) ?? alias?.of;
-    if (path === undefined) {
-      if (!isServiceLink(variable, written)) problems.push(unknownVariable(variable, written));
-      continue;
-    }
-    const other = spelledAs.get(path);
-    if (other !== undefined) {
-      problems.push({ key: variable, value: showValue(written, isSecret(path)), reason: `sets ${path}, which ${other} sets as well`, suggestion: 'Keep one of them.' });
-      continue;
-    }
-    spelledAs.set(path, variable);
-    const raw = alias?.read === undefined ? written : alias.read(written);
-    const value = typeof raw === 'string' ? readText(keys.get(path)!.kind, raw) : raw;
-    settings.push({ path, value, source: { kind: 'environment', variable }, ...(alias?.portOnly === true ? { portOnly: true } : {}) });
+    if (path !== undefined) layer.add(variable, path, readText(keys.get(path)!.kind, written), { kind: 'environment', variable }, alias);
+    else if (!isServiceLink(variable, written)) layer.problems.push(unknownVariable(variable, written));
   }
-  return { settings, problems };
+  return { settings: layer.settings, problems: layer.problems };
 }
 
 function unknownVariable(variable: string, written: string): Problem {
@@ -60,7 +48,7 @@ function unknownVariable(variable: string, written: string): Problem {
 
 /** What all variables begin with says nothing about which one was meant, so it is left out of the comparison. */
 function variableMeant(variable: string): string | undefined {
-  const names = [...pathOfVariable.keys(), ...aliasOfVariable.keys(), ...Object.keys(otherVariables)];
+  const names = [...pathOfVariable.keys(), ...[...aliasOfVariable].filter(([, alias]) => alias.derived !== true).map(([name]) => name), ...Object.keys(otherVariables)];
   const found = nearest(variable.slice(prefix.length), names.map((name) => name.slice(prefix.length)));
   if (found === undefined) return undefined;
   const alias = aliasOfVariable.get(prefix + found);

@@ -130,7 +130,7 @@ describe('other spellings', () => {
   test('of discovery reach the table of their source', () => {
     const { config } = resolve('[cluster]\ndiscovery = "dns"\n[cluster.dns]\nservice = "engram.internal"\nrefresh_interval_sec = 10\n[cluster.seed_nodes]\naddrs = ["a:1"]\n');
     expect(config.cluster.discovery.sources).toEqual(['dns']);
-    expect(config.cluster.discovery.dns).toEqual({ name: 'engram.internal', port: 7946, refresh_ms: 10_000 });
+    expect(config.cluster.discovery.dns).toEqual({ name: 'engram.internal', port: 7946, refresh_ms: 10_000, timeout_ms: 2_000 });
     expect(config.cluster.discovery.static.seeds).toEqual([{ host: 'a', port: 1 }]);
   });
 
@@ -157,14 +157,14 @@ test('variables that Kubernetes adds for a Service named engram are left alone',
 describe('warnings', () => {
   test('say that an exposed node without authentication is open to everybody', () => {
     const { warnings } = resolve('[server]\nhttp_bind = "0.0.0.0:7432"\nallow_unauthenticated = true\n');
-    expect(warnings).toEqual([{ key: 'server.http_bind', message: 'server.http_bind listens for every network this machine is on without authentication: everybody who reaches it may read, write and forget.' }]);
+    expect(warnings).toEqual([{ key: 'server.http_bind', source: 'engram.toml:2', message: 'server.http_bind listens for every network this machine is on without authentication: everybody who reaches it may read, write and forget.' }]);
   });
 
   test('say which keys nothing reads yet', () => {
     const { warnings } = resolve('[cluster.swim]\npreset = "fast"\n[consolidation]\ninterval_ms = "1m"\n');
     expect(warnings).toEqual([
-      { key: 'consolidation.interval_ms', message: 'consolidation.interval_ms has no effect yet: this version neither replicates nor consolidates.' },
-      { key: 'cluster.swim.preset', message: 'cluster.swim.preset has no effect while cluster.enabled is false.' },
+      { key: 'consolidation.interval_ms', source: 'engram.toml:4', message: 'consolidation.interval_ms has no effect yet: this version neither replicates nor consolidates.' },
+      { key: 'cluster.swim.preset', source: 'engram.toml:2', message: 'cluster.swim.preset has no effect while cluster.enabled is false.' },
     ]);
   });
 

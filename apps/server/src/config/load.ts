@@ -1,12 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { formatAddress, parseAddress, type Address } from './address.js';
-import { checks, isInert, isOfCluster } from './checks.js';
+import { checks } from './checks.js';
+import { isInert, isOfCluster } from './cluster-checks.js';
+import { sourceOfKey } from './discovery-checks.js';
+import { discoverySources } from './discovery-schema.js';
 import { readEnvironment } from './environment.js';
 import { readFlags, type Flags } from './flags.js';
 import { keys, type Key } from './keys.js';
 import { ConfigError, problemOf, type ConfigWarning, type Problem } from './problems.js';
 import type { Config } from './schema.js';
-import type { Setting, Source } from './settings.js';
+import { readSecretFiles } from './secret-files.js';
+import { describeSource, type Setting, type Source } from './settings.js';
 import { readToml } from './toml-file.js';
 
 export interface LoadedConfig {
@@ -35,7 +39,7 @@ export function loadConfig({ file, env = {}, flags = {} }: ConfigSources): Loade
   return resolveConfig({ env, flags, ...(content === undefined ? {} : { content }) });
 }
 
-/** What {@link loadConfig} does once the file is read; touches nothing outside. */
+/** What {@link loadConfig} does once the file is read; touches nothing outside but the files of secrets that it names. */
 export function resolveConfig({ content, env, flags }: {
   readonly content?: { readonly name: string; readonly text: string } | Problem;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -47,15 +51,19 @@ export function resolveConfig({ content, env, flags }: {
 
   const problems = [...fromFile.problems, ...fromEnvironment.problems, ...fromFlags.problems];
   const settings = mergeLayers([fromFile.settings, fromEnvironment.settings, fromFlags.settings]);
+  implySources(settings);
+  problems.push(...readSecretFiles(settings));
   const values = new Map(defaults);
   const broken = new Set<string>();
   for (const setting of settings.values()) {
-    const checked = keys.get(setting.path)!.schema.safeParse(setting.value);
+    const key = keys.get(setting.path)!;
+    const checked = key.schema.safeParse(setting.value);
     if (checked.success) {
       values.set(setting.path, checked.data);
     } else {
       broken.add(setting.path);
-      problems.push(problemOf(setting.path, setting.value, setting.source, checked.error.issues[0]!.message));
+      const [reason, suggestion] = setting.portOnly === true ? ['must be a port from 0 to 65535', undefined] : [checked.error.issues[0]!.message, key.suggest?.(setting.value)];
+      problems.push(problemOf(setting.path, setting.written ?? setting.value, setting.source, reason, suggestion));
     }
   }
 
@@ -65,20 +73,38 @@ export function resolveConfig({ content, env, flags }: {
     // A relation to a value that is wrong already would only say the same thing twice.
     if ([key, ...needs].some((path) => broken.has(path))) continue;
     const found = complaint(config);
-    if (found?.as === 'warn') warnings.push({ key, message: `${key} ${found.reason}.` });
-    else if (found !== undefined) problems.push(problemOfCheck(key, settings.get(key), found.reason, found.suggestion));
+    if (found?.as === 'warn') warnings.push(warningOf(key, settings.get(key), `${key} ${found.reason}.${found.suggestion === undefined ? '' : ` ${found.suggestion}`}`));
+    else if (found !== undefined) problems.push(problemOfCheck(key, settings, needs, found.reason, found.suggestion));
   }
   if (problems.length > 0) throw new ConfigError(problems);
 
-  warnings.push(...withoutEffect([...settings.keys()].filter(isInert), 'yet: this version neither replicates nor consolidates'));
-  if (!config.cluster.enabled) warnings.push(...withoutEffect([...settings.keys()].filter(isOfCluster), 'while cluster.enabled is false'));
+  const withoutEffect = (paths: readonly string[], why: string): void => {
+    const [key] = paths;
+    if (key !== undefined) warnings.push(warningOf(key, settings.get(key), `${paths.join(', ')} ${paths.length === 1 ? 'has' : 'have'} no effect ${why}.`));
+  };
+  const paths = [...settings.values()].filter(({ source }) => source.kind !== 'secret-file').map(({ path }) => path);
+  withoutEffect(paths.filter(isInert), 'yet: this version neither replicates nor consolidates');
+  if (!config.cluster.enabled) {
+    withoutEffect(paths.filter(isOfCluster), 'while cluster.enabled is false');
+  } else {
+    for (const source of discoverySources.filter((name) => !config.cluster.discovery.sources.includes(name))) {
+      withoutEffect(paths.filter((path) => sourceOfKey(path) === source), `because cluster.discovery.sources does not name "${source}"`);
+    }
+  }
   const provenance = new Map([...keys.keys()].map((path): [string, Source] => [path, settings.get(path)?.source ?? { kind: 'default' }]));
   return { config, provenance, warnings };
 }
 
-function withoutEffect(paths: readonly string[], why: string): ConfigWarning[] {
-  const [key] = paths;
-  return key === undefined ? [] : [{ key, message: `${paths.join(', ')} ${paths.length === 1 ? 'has' : 'have'} no effect ${why}.` }];
+function warningOf(key: string, setting: Setting | undefined, message: string): ConfigWarning {
+  return { key, message, ...(setting === undefined ? {} : { source: describeSource(setting.source) }) };
+}
+
+/** Spellings that name a source without a list of sources mean that it is asked. */
+function implySources(settings: Map<string, Setting>): void {
+  const path = 'cluster.discovery.sources';
+  const implying = [...settings.values()].filter(({ implies }) => implies !== undefined);
+  if (settings.has(path) || implying.length === 0) return;
+  settings.set(path, { path, value: implying.map(({ implies }) => implies), source: implying[0]!.source });
 }
 
 const nothing: { settings: Setting[]; problems: Problem[] } = { settings: [], problems: [] };
@@ -112,10 +138,14 @@ function withPort(below: Setting | undefined, setting: Setting): unknown {
   return formatAddress({ host: host.host, port: Number(port) });
 }
 
-function problemOfCheck(key: string, setting: Setting | undefined, reason: string, suggestion?: string): Problem {
-  if (setting !== undefined) return problemOf(key, setting.value, setting.source, reason, suggestion);
-  const written = keys.get(key)!.written;
-  return problemOf(key, written ?? '(not set)', { kind: 'default' }, reason, suggestion);
+/** A default that goes with no value of another key is reported together with where that one was written. */
+function problemOfCheck(key: string, settings: ReadonlyMap<string, Setting>, needs: readonly string[], reason: string, suggestion?: string): Problem {
+  const setting = settings.get(key);
+  if (setting !== undefined) return problemOf(key, setting.written ?? setting.value, setting.source, reason, suggestion);
+  const { written } = keys.get(key)!;
+  const problem = { ...problemOf(key, written, { kind: 'default' }, reason, suggestion), ...(written === undefined ? { value: '(not set)' } : {}) };
+  const cause = needs.map((path) => settings.get(path)).find((other) => other !== undefined);
+  return cause === undefined ? problem : { ...problem, source: `default; ${cause.path}: ${describeSource(cause.source)}` };
 }
 
 function nest(values: ReadonlyMap<string, unknown>): object {

@@ -20,6 +20,8 @@ export interface Problem {
 export interface ConfigWarning {
   readonly key: string;
   readonly message: string;
+  /** Where the value was written, unless it is a default. */
+  readonly source?: string;
 }
 
 /** Everything that is wrong with a configuration, at once. Nothing was started. Code `invalid_config`. */
@@ -51,11 +53,18 @@ export function problemOf(path: string, value: unknown, source: Source, reason: 
 export function isSecret(path: string, meant?: string): boolean {
   const key = keys.get(path) ?? (meant === undefined ? undefined : keys.get(meant));
   if (key?.secret === true) return true;
-  return !keys.has(path) && /pass|secret|token|credential|(^|[._])keys?$/i.test(path);
+  return !keys.has(path) && soundsSecret(path);
 }
 
+/** A value in one short line. Fields that sound like secrets, and the credentials of URLs, are not shown whatever the key. */
 export function showValue(value: unknown, secret: boolean): string {
   if (secret) return '(secret)';
-  const text = typeof value === 'bigint' || typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
+  const field = (name: string, inner: unknown): unknown => (name !== '' && soundsSecret(name) ? '(secret)' : inner);
+  const written = typeof value === 'bigint' || typeof value === 'number' ? String(value) : (JSON.stringify(value, field) ?? String(value));
+  const text = written.replace(/:\/\/[^/@"\s]+@/g, '://(secret)@');
   return text.length <= 80 ? text : `${text.slice(0, 79)}…`;
+}
+
+export function soundsSecret(name: string): boolean {
+  return /pass|secret|token|credential|(^|[._])keys?$/i.test(name);
 }

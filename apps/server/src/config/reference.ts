@@ -66,7 +66,15 @@ function renderOtherVariables(): string {
   return ['## Other variables', '', 'Any other variable that begins with `ENGRAM_` stops the start. Those that Kubernetes adds for a Service named', '`engram` are left alone.', '', '| variable | meaning |', '|---|---|', ...rows].join('\n');
 }
 
+const spellingRules = [
+  'These are read as well, in the file and as variables. Two spellings of a key in one place must have the same value.',
+  '',
+  '- The table of a source, such as `[cluster.dns]`, is read as `[cluster.discovery.dns]`.',
+  '- A key that ends in `_ms` is read without it when its value says its unit (`refresh = "30s"`), and with `_sec`, `_secs`',
+  '  or `_seconds` for numbers of seconds (`refresh_secs = 30`). `refresh_interval` is read as `refresh` in all of these.',
+];
+
 function renderAliases(): string {
-  const rows = [...aliases.values()].map((alias) => `| \`${alias.path}\` | \`${alias.of}\`${alias.portOnly === true ? ' (its port)' : ''} |`);
-  return ['## Other spellings', '', 'These are read as well, in the file and as variables. Setting a key under two spellings is an error.', '', '| spelling | key |', '|---|---|', ...rows].join('\n');
+  const rows = [...aliases.values()].filter(({ derived }) => derived !== true).map((alias) => `| \`${alias.path}\` | \`${alias.of}\`${alias.portOnly === true ? ' (its port)' : ''} |`);
+  return ['## Other spellings', '', ...spellingRules, '', '| spelling | key |', '|---|---|', ...rows].join('\n');
 }

@@ -15,9 +15,13 @@ describe('the schema', () => {
     }
   });
 
-  test('gives every key and every other spelling a variable of its own', () => {
-    const names = [...[...keys.values()].map((key) => key.variable), ...[...aliases.keys()].map(variableOf)];
-    expect(new Set(names).size).toBe(names.length);
+  test('gives every key a variable of its own, and to each other spelling one that nobody else means differently', () => {
+    const meanings = new Map([...keys.values()].map((key) => [key.variable, key.path]));
+    expect(meanings.size).toBe(keys.size);
+    for (const { path, of } of aliases.values()) {
+      expect(meanings.get(variableOf(path)) ?? of, path).toBe(of);
+      meanings.set(variableOf(path), of);
+    }
     expect(keys.get('cluster.swim.preset')!.variable).toBe('ENGRAM_CLUSTER_SWIM_PRESET');
     expect(keys.get('cluster.bootstrap_expect')!.variable).toBe('ENGRAM_CLUSTER_BOOTSTRAP_EXPECT');
   });

@@ -4,9 +4,10 @@
  * `docs/configuration.md` is printed from it.
  */
 import { z } from 'zod';
+import { discovery, discoveryTitles } from './discovery-schema.js';
 import {
-  address, addresses, boolean, choice, choices, clusterId, directory, duration, optionalAddress, optionalDuration,
-  optionalNodeId, optionalText, optionalWholeNumber, size, text, texts, wholeNumber,
+  address, boolean, choice, clusterId, directory, duration, optionalAddress, optionalDuration, optionalNodeId, optionalText,
+  optionalWholeNumber, secretFile, size, texts, wholeNumber,
 } from './values.js';
 
 const node = z.object({
@@ -67,46 +68,12 @@ const network = z.object({
   connection_pool_size: wholeNumber({ default: 4, min: 1, max: 256, description: 'How many gRPC connections are kept open to each other node.' }),
 });
 
-const discovery = z.object({
-  sources: choices({ of: ['static', 'dns', 'consul', 'etcd', 'kubernetes', 'aws', 'multicast'], description: 'Where the first peers come from. All are asked at once and their answers united. Only `static` is available yet; its seeds are contacted whether it is listed here or not.' }),
-  static: z.object({
-    seeds: addresses({ description: 'SWIM addresses of nodes to contact first. A few that are usually up are enough; the list may contain this node. Without any, the node waits to be contacted.' }),
-  }),
-  dns: z.object({
-    name: optionalText({ description: 'An SRV name such as `_engram._tcp.cluster.local`, or a host name with one address per node.' }),
-    port: wholeNumber({ default: 7_946, min: 1, max: 65_535, description: 'SWIM port for names that resolve to plain addresses.' }),
-    refresh_ms: duration({ default: '30s', minMs: 1_000, maxMs: 3_600_000, description: 'How often the name is resolved again.' }),
-  }),
-  consul: z.object({
-    address: optionalAddress({ description: 'Where Consul answers, usually `127.0.0.1:8500`.' }),
-    service: text({ default: 'engram', description: 'The service whose healthy instances are peers.' }),
-    tag: optionalText({ description: 'Only instances with this tag.' }),
-    token: optionalText({ secret: true, description: 'ACL token sent to Consul.' }),
-  }),
-  etcd: z.object({
-    endpoints: addresses({ description: 'Addresses of etcd.' }),
-    prefix: text({ default: '/engram/peers/', description: 'Keys under this prefix hold the addresses of peers.' }),
-    password: optionalText({ secret: true, description: 'Written as `user:password`.' }),
-  }),
-  kubernetes: z.object({
-    namespace: optionalText({ description: 'Namespace of the pods; the one of this pod when not set.' }),
-    label_selector: text({ default: 'app=engram', description: 'Which pods are peers.' }),
-  }),
-  aws: z.object({
-    region: optionalText({ description: 'Region of the instances; the one of this instance when not set.' }),
-    tag_key: text({ default: 'EngramCluster', description: 'Tag that marks the instances of a cluster.' }),
-    tag_value: optionalText({ description: 'Value of that tag.' }),
-  }),
-  multicast: z.object({
-    group: address({ default: '239.255.79.46:7947', description: 'UDP multicast group and port.' }),
-  }),
-});
-
 const cluster = z.object({
   enabled: boolean({ default: false, description: 'Take part in a cluster: find other nodes and see who is alive. Data stays on the node that took it in; this version does not replicate.' }),
   name: clusterId({ default: 'engram', description: 'Nodes of differently named clusters never meet. Give each cluster its own, or a reused address may join two.' }),
-  advertise: optionalAddress({ description: 'The SWIM address that other nodes are told, when it is not the bind address. Needed when SWIM listens on every network.' }),
-  bootstrap_expect: optionalWholeNumber({ min: 1, max: 1_000, description: 'Form a cluster by itself once this many nodes have met. Without it an operator forms it.' }),
+  advertise: optionalAddress({ like: '10.0.0.5:7946', description: 'The SWIM address that other nodes are told, when it is not the bind address. Needed when SWIM listens on every network.' }),
+  bootstrap_expect: optionalWholeNumber({ min: 1, max: 1_000, description: 'Form a cluster without being told to, once this many nodes have met, this one counted. Give all first nodes the same number, 1, 3 or 5. Without it an operator forms the cluster with `engram cluster init`. A node that belongs to a cluster already never forms another, and one that finds nobody waits.' }),
+  join_timeout_ms: duration({ default: '5s', minMs: 100, maxMs: 600_000, description: 'How long one round of trying to join may take, all seeds together. Rounds are repeated, with growing pauses, until one succeeds.' }),
   discovery,
   swim: z.object({
     bind: address({ default: '127.0.0.1:7946', description: 'Where SWIM listens, UDP and TCP.' }),
@@ -118,6 +85,7 @@ const cluster = z.object({
     gossip_interval_ms: optionalDuration({ minMs: 10, maxMs: 60_000, description: 'Time between two rounds of gossip besides probing.' }),
     sync_interval_ms: optionalDuration({ minMs: 1_000, maxMs: 3_600_000, description: 'Time between two full comparisons with another node.' }),
     keys: texts({ secret: true, description: 'Base64 keys of 32 bytes for AES-256-GCM; the first encrypts, all decrypt. Empty sends in the clear.' }),
+    keys_file: secretFile({ of: 'keys', content: 'with one key per line' }),
   }),
   replication: z.object({
     factor: wholeNumber({ default: 2, min: 0, max: 16, description: 'Replicas of each space besides its primary, so one less than the copies.' }),
@@ -158,14 +126,7 @@ export const tableTitles: Readonly<Record<string, string>> = {
   consolidation: 'Patterns drawn from memories.',
   network: 'gRPC, for clients and between nodes.',
   cluster: 'More than one node. Nodes find each other and agree on who is alive; **each still stores its data alone**. Nothing is replicated in this version, and a memory stored on one node is not found on another.',
-  'cluster.discovery': 'Where the first peers come from.',
-  'cluster.discovery.static': 'Source `static`.',
-  'cluster.discovery.dns': 'Source `dns`. Not available yet.',
-  'cluster.discovery.consul': 'Source `consul`. Not available yet.',
-  'cluster.discovery.etcd': 'Source `etcd`. Not available yet.',
-  'cluster.discovery.kubernetes': 'Source `kubernetes`. Not available yet.',
-  'cluster.discovery.aws': 'Source `aws`. Not available yet.',
-  'cluster.discovery.multicast': 'Source `multicast`. Not available yet.',
+  ...discoveryTitles,
   'cluster.swim': 'Who is here and who is alive. Keys without a value follow the preset.',
   'cluster.replication': 'Copies. No effect yet.',
   'cluster.placement': 'Which node holds which space. No effect yet.',

@@ -1,9 +1,13 @@
 import { parse, TomlError } from 'smol-toml';
 import { aliases, aliasTables } from './aliases.js';
 import { keys, tables } from './keys.js';
+import { Layer } from './layer.js';
 import { nearest } from './nearest.js';
 import { isSecret, showValue, type Problem } from './problems.js';
 import { describeSource, type Setting, type Source } from './settings.js';
+
+/** What an unknown key is compared with. */
+const spellings: readonly string[] = [...keys.keys(), ...[...aliases.values()].filter(({ derived }) => derived !== true).map(({ path }) => path)];
 
 /** The settings of a configuration file. `name` is how the file is called in messages. */
 export function readToml(name: string, text: string): { settings: Setting[]; problems: Problem[] } {
@@ -13,19 +17,17 @@ export function readToml(name: string, text: string): { settings: Setting[]; pro
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
     const reason = error.message.split('\n')[0]!.replace(/^Invalid TOML document: /, '');
-    return { settings: [], problems: [{ key: `${name}:${error.line}:${error.column}`, reason: `is not TOML: ${reason}`, suggestion: excerpt(error) }] };
+    return { settings: [], problems: [{ key: `${name}:${error.line}:${error.column}`, reason: `is not TOML: ${reason}`, suggestion: excerpt(error, text) }] };
   }
   const reader = new TomlReader(name, linesOfKeys(text));
   reader.readTable(root, '');
-  return { settings: reader.settings, problems: reader.problems };
+  return { settings: reader.layer.settings, problems: reader.layer.problems };
 }
 
 class TomlReader {
-  readonly settings: Setting[] = [];
-  readonly problems: Problem[] = [];
+  readonly layer = new Layer();
   readonly #name: string;
   readonly #lines: ReadonlyMap<string, number>;
-  readonly #spelledAs = new Map<string, string>();
 
   constructor(name: string, lines: ReadonlyMap<string, number>) {
     this.#name = name;
@@ -35,39 +37,26 @@ class TomlReader {
   readTable(table: Record<string, unknown>, prefix: string): void {
     for (const [word, value] of Object.entries(table)) {
       const path = prefix === '' ? word : `${prefix}.${word}`;
-      if (keys.has(path)) this.#set(path, path, value);
+      const alias = aliases.get(path);
+      if (keys.has(path)) this.layer.add(path, path, value, this.#sourceOf(path, path));
       else if (isTable(value) && (tables.has(path) || aliasTables.has(path))) this.readTable(value, path);
-      else if (aliases.has(path)) this.#setAlias(path, value);
+      else if (alias !== undefined) this.layer.add(path, alias.of, value, this.#sourceOf(path, alias.of), alias);
       else if (tables.has(path)) this.#refuse(path, value, 'is a table', `Write its keys below a line [${path}].`);
       else this.#refuseUnknown(path, value);
     }
   }
 
-  #setAlias(path: string, value: unknown): void {
-    const alias = aliases.get(path)!;
-    this.#set(alias.of, path, alias.read === undefined ? value : alias.read(value), alias.portOnly);
-  }
-
-  #set(path: string, spelled: string, value: unknown, portOnly = false): void {
-    const other = this.#spelledAs.get(path);
-    if (other !== undefined) {
-      this.#refuse(spelled, value, `sets ${path}, which ${other} sets as well`, 'Keep one of them.');
-      return;
-    }
-    this.#spelledAs.set(path, spelled);
-    this.settings.push({ path, value, source: this.#sourceOf(spelled, path), ...(portOnly ? { portOnly } : {}) });
-  }
-
   #refuseUnknown(path: string, value: unknown): void {
     const kind = isTable(value) ? 'table' : 'key';
-    const meant = nearest(path, kind === 'table' ? tables : keys.keys());
+    const found = nearest(path, kind === 'table' ? tables : spellings);
+    const meant = found === undefined ? undefined : (aliases.get(found)?.of ?? found);
     const suggestion = meant === undefined ? `Remove it; docs/configuration.md lists every ${kind}.` : `Did you mean ${meant}?`;
     this.#refuse(path, value, `is not a ${kind} of the configuration`, suggestion, meant);
   }
 
   #refuse(path: string, value: unknown, reason: string, suggestion: string, meant?: string): void {
     const shown = isTable(value) ? {} : { value: showValue(value, isSecret(path, meant)) };
-    this.problems.push({ key: path, ...shown, source: describeSource(this.#sourceOf(path, path)), reason, suggestion });
+    this.layer.problems.push({ key: path, ...shown, source: describeSource(this.#sourceOf(path, path)), reason, suggestion });
   }
 
   #sourceOf(spelled: string, path: string): Source {
@@ -127,13 +116,25 @@ function openedString(value: string): string | undefined {
   return opening !== undefined && value.split(opening).length === 2 ? opening : undefined;
 }
 
-/** The lines around the mistake, without the values of keys that sound like secrets. */
-function excerpt({ codeblock }: TomlError): string {
+/** The lines around the mistake, without what sounds like a secret: after its key in the same line, and in the lines that its value goes on over. */
+function excerpt({ codeblock }: TomlError, text: string): string {
+  const lines = text.split('\n');
   const shown = codeblock.trimEnd().split('\n').map((line) => {
-    const key = /^\d+: +([A-Za-z0-9_.-]+)\s*=/.exec(line)?.[1];
-    return `      ${key !== undefined && isSecret(key) ? `${line.slice(0, line.indexOf('='))}= (secret)` : line}`;
+    const [, number, content] = /^(\d+): {0,2}(.*)$/.exec(line) ?? [];
+    if (number === undefined || content === undefined) return `      ${line}`;
+    const opened = /^\s*[A-Za-z0-9_."'-]+\s*=|^\s*\[[^\]"']+\]\s*$/.test(content) ? '' : (lines.slice(0, Number(number) - 1).findLast((above) => /^\s*[A-Za-z0-9_."'-]+\s*=/.test(above)) ?? '');
+    return `      ${number}:  ${secretValue.test(opened) && content.trim() !== '' ? '(secret)' : withoutSecrets(content)}`;
   });
   return `There it reads:\n${shown.join('\n')}`;
+}
+
+/** A key that sounds like a secret's, and the equals sign after it. */
+const secretValue = /[A-Za-z0-9_.-]*(?:pass|secret|token|credential|keys?)[A-Za-z0-9_-]*["']?\s*=/i;
+
+function withoutSecrets(line: string): string {
+  const match = secretValue.exec(line);
+  const shown = match === null ? line : `${line.slice(0, match.index + match[0].length)} (secret)`;
+  return shown.replace(/:\/\/[^/@"\s]+@/g, '://(secret)@');
 }
 
 function isTable(value: unknown): value is Record<string, unknown> {

@@ -4,8 +4,9 @@
  */
 import { EngramError, parseClusterId, parseDuration, parseNodeId } from '@engram/kernel';
 import { z } from 'zod';
-import { formatAddress, parseAddress, type Address } from './address.js';
+import { formatAddress, isDnsName, parseAddress, type Address } from './address.js';
 import { formatDuration, formatSize, parseSize } from './sizes.js';
+import { bareName, firstOf, nearestOf, wholeAddress } from './suggestions.js';
 
 export interface KeyInfo {
   readonly kind: 'text' | 'boolean' | 'number' | 'duration' | 'size' | 'address' | 'list';
@@ -16,6 +17,8 @@ export interface KeyInfo {
   readonly written: unknown;
   /** Never printed, logged or put into an error. */
   readonly secret: boolean;
+  /** What to write instead of a value that breaks the rule, where a person's intention can be guessed. */
+  readonly suggest?: (written: unknown) => string | undefined;
 }
 
 /** What every kind of key may say about itself besides its own bounds. */
@@ -72,15 +75,37 @@ export function size(options: Common & { readonly default: string; readonly min:
 
 export function choice<const T extends string>(options: Common & { readonly default: T; readonly of: readonly T[]; readonly because?: string }) {
   const rule = `must be ${oneOf(options.of)}${options.because === undefined ? '' : `: ${options.because}`}`;
-  return described(z.enum(options.of, { error: rule }).prefault(options.default), 'text', rule, options);
+  return described(z.enum(options.of, { error: rule }).prefault(options.default), 'text', rule, options, (written) => nearestOf(written, options.of));
 }
 
-export function address(options: Common & { readonly default: string }) {
-  return described(addressText(addressRule).prefault(options.default), 'address', addressRule, options);
+export function address(options: Common & { readonly default: string; readonly like?: string }) {
+  const rule = addressRule(options.like);
+  return described(addressText(rule).prefault(options.default), 'address', rule, options, (written) => wholeAddress(written, options.like));
 }
 
-export function optionalAddress(options: Common) {
-  return described(addressText(addressRule).optional(), 'address', addressRule, options);
+export function optionalAddress(options: Common & { readonly like?: string }) {
+  const rule = addressRule(options.like);
+  return described(addressText(rule).optional(), 'address', rule, options, (written) => wholeAddress(written, options.like));
+}
+
+/** A name that DNS can be asked for: no address, no port. */
+export function optionalDnsName(options: Common) {
+  const rule = 'must be a DNS name such as "_engram._tcp.cluster.local" or "engram-headless"';
+  return described(z.string({ error: rule }).refine(isDnsName, rule).optional(), 'text', rule, options, bareName);
+}
+
+/** The short names that Kubernetes and AWS give to things. */
+export function optionalName(options: Common & { readonly like: string; readonly most: number }) {
+  const rule = `must be 1 to ${options.most} of a-z 0-9 and -, such as "${options.like}"`;
+  const schema = z.string({ error: rule }).max(options.most, rule).regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/, rule);
+  return described(schema.optional(), 'text', rule, options);
+}
+
+/** The path of a file that holds the secret of the key named `of`, as Docker and Kubernetes mount them. */
+export function secretFile(options: { readonly of: string; readonly content?: string }) {
+  const description = `A file ${options.content ?? 'whose text it is'}, instead of \`${options.of}\`; read once, at the start. White space around it does not count.`;
+  const rule = 'must be the path of a file';
+  return described(plainText(rule).optional(), 'text', rule, { description });
 }
 
 export function directory(options: Common & { readonly default: string }) {
@@ -111,12 +136,30 @@ export function clusterId(options: Common & { readonly default: string }) {
 
 export function choices<const T extends string>(options: Common & { readonly of: readonly T[] }) {
   const rule = `must be a list of ${oneOf(options.of)}`;
-  return described(z.array(z.enum(options.of, { error: rule }), { error: rule }).prefault([]), 'list', rule, options);
+  const suggest = (written: unknown) => firstOf(written, (item) => (options.of.includes(item as T) ? undefined : nearestOf(item, options.of)));
+  return described(z.array(z.enum(options.of, { error: rule }), { error: rule }).prefault([]), 'list', rule, options, suggest);
 }
 
 export function addresses(options: Common) {
   const rule = 'must be a list of addresses such as "engram-1:7946"';
-  return described(z.array(addressText(rule), { error: rule }).prefault([]), 'list', rule, options);
+  const suggest = (written: unknown) => {
+    if (typeof written === 'string') return 'Write it as a list, in brackets.';
+    return firstOf(written, (item) => (typeof item === 'string' && parseAddress(item) === undefined ? wholeAddress(item, 'engram-1:7946') : undefined));
+  };
+  return described(z.array(addressText(rule), { error: rule }).prefault([]), 'list', rule, options, suggest);
+}
+
+/** URLs without path and credentials. A bare `host:port` is one of plain HTTP. */
+export function endpoints(options: Common) {
+  const rule = 'must be a list of endpoints such as "http://10.0.0.5:2379", without a path and without credentials';
+  const schema = z.string({ error: rule }).transform((written, context): string => {
+    const [, scheme = 'http', rest = ''] = /^(?:(https?):\/\/)?(.*?)\/?$/.exec(written) ?? [];
+    const parsed = parseAddress(rest);
+    if (parsed !== undefined && parsed.port > 0) return `${scheme}://${formatAddress(parsed)}`;
+    context.addIssue(rule);
+    return z.NEVER;
+  });
+  return described(z.array(schema, { error: rule }).prefault([]), 'list', rule, options);
 }
 
 export function texts(options: Common) {
@@ -156,7 +199,9 @@ export function readText(kind: KeyInfo['kind'], written: string): unknown {
   }
 }
 
-const addressRule = 'must be an address such as "127.0.0.1:7432" or "[::1]:7432"';
+function addressRule(like?: string): string {
+  return `must be an address such as ${like === undefined ? '"127.0.0.1:7432" or "[::1]:7432"' : `"${like}"`}`;
+}
 
 function addressText(rule: string) {
   return z.string({ error: rule }).transform((written, context): Address => {
@@ -197,8 +242,8 @@ function oneOf(values: readonly string[]): string {
   return quoted.length < 2 ? quoted.join('') : `${quoted.slice(0, -1).join(', ')} or ${quoted.at(-1)}`;
 }
 
-function described<S extends z.ZodType>(schema: S, kind: KeyInfo['kind'], rule: string, options: Common & { readonly default?: unknown }): S {
+function described<S extends z.ZodType>(schema: S, kind: KeyInfo['kind'], rule: string, options: Common & { readonly default?: unknown }, suggest?: KeyInfo['suggest']): S {
   const written = options.default ?? (kind === 'list' ? [] : undefined);
-  infoOf.set(schema, { kind, rule, description: options.description, written, secret: options.secret ?? false });
+  infoOf.set(schema, { kind, rule, description: options.description, written, secret: options.secret ?? false, ...(suggest === undefined ? {} : { suggest }) });
   return schema;
 }
