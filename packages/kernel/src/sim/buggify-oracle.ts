@@ -2,6 +2,7 @@ import type { SimulationOracle } from '../buggify.js';
 import { OptionsError } from '../errors.js';
 import type { Random } from '../random.js';
 
+/** How often `buggify` takes the rare path. */
 export interface BuggifyOptions {
   /** Chance that a site is active in this run at all: with all of them active, faults would mask one another. @default 0.25 */
   readonly siteChance?: number;

@@ -15,6 +15,7 @@ export interface EventDifference {
   readonly second: EventNote | undefined;
 }
 
+/** Whether two runs of one seed were the same run, and where they parted. */
 export type DeterminismReport =
   | { readonly same: true; readonly hash: string; readonly events: number; readonly draws: number; readonly streams: number }
   | {

@@ -87,6 +87,7 @@ export interface SimStream {
   reset(): void;
 }
 
+/** Connections to other nodes, and from them. */
 export interface SimStreams {
   /** Starts connecting; writes may follow at once and wait for the connection. */
   connect(to: Address, handlers: StreamHandlers): SimStream;
@@ -99,11 +100,14 @@ export interface SimStreams {
  * process; a loss of power keeps what was there at the last `sync` and, for each key written since, perhaps the new value.
  */
 export interface SimStorage {
+  /** A copy of what was set last; undefined when there is nothing. */
   get(key: string): Uint8Array | undefined;
   /** Copies the bytes. Throws `disk_full` beyond `storageBytesMax` of the node; then nothing has changed. */
   set(key: string, bytes: Uint8Array): void;
+  /** Nothing happens when there is no such key. */
   delete(key: string): void;
   /** In the order of their code units. */
   keys(): readonly string[];
+  /** What was written so far survives a loss of power. */
   sync(): void;
 }

@@ -48,8 +48,10 @@ export interface LinkOptions {
   readonly streamBufferBytesMax?: number;
 }
 
+/** Every option of a link with its value. */
 export type ResolvedLinkOptions = Required<Omit<LinkOptions, 'delay'>> & { readonly delay: DelayOptions };
 
+/** A local network without faults. */
 export const defaultLinkOptions: ResolvedLinkOptions = Object.freeze({
   delay: Object.freeze({ minMs: 0.1, medianMs: 0.3, p99Ms: 2, maxMs: 20 }),
   loss: 0,

@@ -24,6 +24,7 @@ export const dropReasons = [
   /** It lay in the socket buffer of a paused node when that was killed. */
   'killed',
 ] as const;
+/** Why a datagram did not arrive. */
 export type DropReason = (typeof dropReasons)[number];
 
 /** What a link does to one datagram. */

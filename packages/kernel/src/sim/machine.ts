@@ -13,6 +13,7 @@ import { Storage } from './storage.js';
 import { SimEvent, TieSource } from './timeline.js';
 import { TrafficCounter, type NodeTraffic } from './traffic.js';
 
+/** Where a node is, when it boots, and what its clocks and its disk are like. */
 export interface SimNodeOptions {
   /** @default `<id>:7946` */
   readonly address?: Address;
@@ -50,6 +51,7 @@ export interface SimNode<P extends object = object> {
   stop(): void;
   /** Nothing of the process runs for so long; then all late timers run, then what waits in the sockets. Pauses overlap, they do not add up. */
   pause(ms: number): void;
+  /** Sets its wall clock forward, or back when negative. Its monotonic clock goes on as before. */
   jumpWallClock(byMs: number): void;
   /** From now on. Replaces an earlier drift. */
   drift(ppm: number): void;

@@ -29,6 +29,7 @@ export interface SimNetwork {
   move(address: Address, to: string): void;
   /** The node that owns the address. */
   ownerOf(address: Address): string | undefined;
+  /** All datagrams so far, a snapshot. */
   totals(): NetworkTotals;
 }
 

@@ -3,9 +3,12 @@ import type { Random } from '../random.js';
 import type { FaultAction } from './faults.js';
 import type { LinkOptions } from './link-options.js';
 
+/** All that a random schedule can do to the world. */
 export const randomFaultKinds = ['kill', 'pause', 'partition', 'block', 'disturb', 'jump-wall-clock', 'drift'] as const;
+/** One of them. */
 export type RandomFaultKind = (typeof randomFaultKinds)[number];
 
+/** Which faults, to whom, when, and how many. Times are milliseconds of virtual time. */
 export interface RandomFaultOptions {
   readonly nodes: readonly string[];
   readonly fromMs: number;

@@ -70,6 +70,7 @@ export class RunRecord {
     };
   }
 
+  /** To be called for each event of the world. */
   noteEvent(atUs: number, hash: number): void {
     if (this.events.length < this.#notesMax) this.events.push({ atUs, hash });
   }

@@ -17,6 +17,7 @@ import { SimEvent, TieSource, Timeline } from './timeline.js';
 import { TraceHash } from './trace-hash.js';
 import { Transcript, type TranscriptKind, type TranscriptOptions } from './transcript.js';
 
+/** Of a world: its seed, its links, and what is kept of what happens. */
 export interface SimWorldOptions {
   /** All that happens follows from it. Compared as text: `7` and `'7'` are one seed. */
   readonly seed: number | bigint | string;
@@ -46,6 +47,7 @@ export interface RunLimits {
   readonly eventsMax?: number;
 }
 
+/** How a run ended. */
 export interface RunResult {
   /** `idle`: nothing is left to happen. */
   readonly reason: 'time' | 'until' | 'events' | 'idle';

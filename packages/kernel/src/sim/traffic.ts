@@ -1,5 +1,6 @@
 import { dropReasons, type DropReason } from './link.js';
 
+/** How many datagrams were dropped, by reason. */
 export type DropCounts = Readonly<Record<DropReason, number>>;
 
 /**

@@ -1,8 +1,11 @@
 import { OptionsError } from '../errors.js';
 
+/** What a line can be about. */
 export const transcriptKinds = ['life', 'fault', 'trace', 'datagram', 'stream', 'storage', 'timer'] as const;
+/** One of them. */
 export type TranscriptKind = (typeof transcriptKinds)[number];
 
+/** Which lines are kept, and how many. */
 export interface TranscriptOptions {
   /** The oldest lines make room for new ones. @default 10000 */
   readonly linesMax?: number;
@@ -40,6 +43,7 @@ export class Transcript {
     return this.#kinds.has(kind) && (this.#nodes === undefined || node === '' || this.#nodes.has(node));
   }
 
+  /** Writes a line. Ask `wants` first. */
   note(atUs: number, node: string, what: string): void {
     this.#ring[this.#written++ % this.#linesMax] = { atUs, node, what };
   }
@@ -49,6 +53,7 @@ export class Transcript {
     return Math.max(0, this.#written - this.#linesMax);
   }
 
+  /** The lines that are left, oldest first. */
   lines(): string[] {
     const start = this.forgotten % this.#linesMax;
     const ordered = [...this.#ring.slice(start), ...this.#ring.slice(0, start)];
