@@ -2,8 +2,17 @@
  * @engram/discovery: how a node finds its first peers. Every source is asked in parallel and the union of their answers
  * counts; one that fails never hides what another says.
  *
+ * @example
+ * ```ts
+ * await using discovery = createDiscovery({ sources: [staticSource({ seeds: ['10.0.0.5'] }), dnsSource({ name: '_engram._tcp.example.com' })] });
+ * const { endpoints, failures } = await discovery.discover();
+ * ```
+ *
  * @packageDocumentation
  */
+
+// To find peers.
+export { createDiscovery } from './node/create-discovery.js';
 
 // What a discovery is.
 export type {
@@ -19,7 +28,7 @@ export type {
   RegistrationOutcome,
   SourceHealth,
   SourceMetrics,
-} from './node/create-discovery.js';
+} from './discovery.js';
 export type { EndpointSet, SourceFailure } from './core/index.js';
 
 // To write a source of one's own.

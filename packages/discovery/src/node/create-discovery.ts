@@ -1,124 +1,40 @@
-import type { Clock, Random } from '@engram/kernel';
-import type { DiscoverySource, SelfRegistration } from '../source.js';
-import type { EndpointSet, SourceFailure } from '../core/endpoint-set.js';
+import { OptionsError, shown } from '@engram/kernel';
+import { systemClock, systemRandom } from '@engram/kernel/node';
+import { parseEndpoint } from '../core/index.js';
+import type { CreateDiscoveryOptions, Discovery } from '../discovery.js';
+import type { DiscoverySource } from '../source.js';
+import { DiscoveryDriver } from './discovery-driver.js';
 
-export interface CreateDiscoveryOptions {
-  /** Asked in parallel; the union of their answers counts. At least one, at most 16. */
-  readonly sources: readonly DiscoverySource[];
-  /** Addresses of this node, left out of every set. What `register` is given is left out as well. @default [] */
-  readonly self?: readonly string[];
-  /** Endpoints kept. Sources share the room fairly: one with many never pushes out one with few. @default 1_024 */
-  readonly endpointsMax?: number;
-  /** No source is asked more often than this because of a short TTL. @default 1_000 */
-  readonly refreshMinMs?: number;
-  /** Told what an operator would want to read in the log. Must not throw. @default nobody */
-  readonly onEvent?: (event: DiscoveryEvent) => void;
-  /** @default a stream from the system's entropy */
-  readonly random?: Random;
-  /** @default the machine's */
-  readonly clock?: Clock;
+const sourcesMax = 16;
+
+/**
+ * Puts sources together. Nothing is asked before `start` or `discover`. Throws `invalid_options` or `invalid_argument`
+ * naming what is wrong.
+ */
+export function createDiscovery(options: CreateDiscoveryOptions): Discovery {
+  const { sources, self = [], endpointsMax = 1_024, refreshMinMs = 1_000, onEvent, random = systemRandom(), clock = systemClock } = options;
+  checkSources(sources);
+  checkCount('endpointsMax', endpointsMax);
+  checkCount('refreshMinMs', refreshMinMs);
+  self.forEach((address, i) => parseEndpoint(address, `self[${i}]`));
+  return new DiscoveryDriver(sources, { self, endpointsMax, refreshMinMs }, random.fork('discovery'), clock, onEvent);
 }
 
-/** Worth a line in a log: what came and went, through which source, and which source fails or works again. */
-export type DiscoveryEvent =
-  | { readonly kind: 'endpoints-changed'; readonly added: readonly FoundEndpoint[]; readonly removed: readonly string[]; readonly set: EndpointSet }
-  | { readonly kind: 'source-failed'; readonly source: string; readonly reason: string; readonly hint: string; readonly consecutiveFailures: number }
-  | { readonly kind: 'source-recovered'; readonly source: string; readonly afterFailures: number }
-  | { readonly kind: 'watch-ended'; readonly source: string; readonly reason?: string }
-  | { readonly kind: 'registered'; readonly source: string }
-  | { readonly kind: 'registration-failed'; readonly source: string; readonly reason: string; readonly hint: string };
-
-export interface FoundEndpoint {
-  readonly endpoint: string;
-  readonly sources: readonly string[];
+function checkSources(sources: readonly DiscoverySource[]): void {
+  if (!Array.isArray(sources) || sources.length === 0 || sources.length > sourcesMax) throw new OptionsError('sources', `must be a list of 1 to ${sourcesMax} sources`);
+  const names = new Set<string>();
+  for (const [i, { name, refreshMs, timeoutMs }] of sources.entries()) {
+    if (typeof name !== 'string' || !/^[a-z0-9][a-z0-9_.-]{0,63}$/.test(name)) throw new OptionsError(`sources[${i}].name`, `must be lower-case letters, digits, "_", "." or "-"; got ${shown(name)}`);
+    if (names.has(name)) throw new OptionsError(`sources[${i}].name`, `must be its own, but another source is called ${shown(name)}; give one of them another name`);
+    names.add(name);
+    checkCount(`sources[${i}].refreshMs`, refreshMs);
+    checkCount(`sources[${i}].timeoutMs`, timeoutMs);
+  }
 }
 
-export interface DiscoverOptions {
-  readonly signal?: AbortSignal;
-  /** Sources that have not answered by then count as failed in what is returned; they are not interrupted. @default the longest limit among the sources */
-  readonly timeoutMs?: number;
-}
+/** A month is longer than anybody waits, and short enough for every clock. */
+const countMax = 31 * 86_400_000;
 
-export interface SourceHealth {
-  readonly source: string;
-  /** `waiting`: never heard; `ok`: the last look-up succeeded; `failing`: it failed, and what was answered before still counts. */
-  readonly state: 'waiting' | 'ok' | 'failing';
-  /** Endpoints in the last answer, this node's own included. */
-  readonly total: number;
-  /** How many of them `isReachable` is true of; absent when nobody said who is reachable. */
-  readonly reachable?: number;
-  readonly watching: boolean;
-  readonly registered: boolean;
-  /** Milliseconds since 1970 of the last answer. */
-  readonly lastRefreshAtMs?: number;
-  /** Milliseconds since 1970; absent while the source is being asked and when the discovery is not started. */
-  readonly nextRefreshAtMs?: number;
-  /** Of the last failure, kept until an answer comes. */
-  readonly lastError?: string;
-  readonly consecutiveFailures: number;
-  /** Of the last answer. */
-  readonly notes: readonly string[];
-}
-
-export interface DiscoveryHealth {
-  readonly sources: readonly SourceHealth[];
-  readonly endpoints: number;
-  /** As in the current set. */
-  readonly complete: boolean;
-}
-
-export interface HealthOptions {
-  /** Whether the membership holds a peer alive at this endpoint. */
-  readonly isReachable?: (endpoint: string) => boolean;
-}
-
-export interface SourceMetrics {
-  readonly source: string;
-  readonly attempts: number;
-  readonly successes: number;
-  readonly failures: number;
-  /** Answers that a watch pushed. */
-  readonly pushes: number;
-  readonly peers: number;
-  /** Seconds that look-ups took, those that failed included. */
-  readonly durationSeconds: HistogramSnapshot;
-}
-
-/** Counts of values up to and including each bound, cumulative as Prometheus has them. */
-export interface HistogramSnapshot {
-  readonly buckets: readonly { readonly le: number; readonly count: number }[];
-  readonly count: number;
-  readonly sum: number;
-}
-
-export interface DiscoveryMetrics {
-  readonly sources: readonly SourceMetrics[];
-  /** Endpoints in the current set. */
-  readonly peers: number;
-}
-
-/** Where each source stands after `register` tried it once. Those that failed are tried again until `deregister` or `stop`. */
-export interface RegistrationOutcome {
-  readonly registered: readonly string[];
-  readonly failures: readonly SourceFailure[];
-}
-
-export interface Discovery extends AsyncIterable<EndpointSet>, AsyncDisposable {
-  /** Begins to ask, to watch and to refresh. Does nothing when already started. */
-  start(): void;
-  /** Asks every source now, in parallel. Never rejects because of a source: those are in `failures`. Works without `start`, too. */
-  discover(options?: DiscoverOptions): Promise<EndpointSet>;
-  /** The current set once there is one, then each later one. A slow consumer gets the newest and misses those between. Ends with `stop`. */
-  changes(options?: { readonly signal?: AbortSignal }): AsyncIterable<EndpointSet>;
-  /** Endpoints as `createSwim` takes its seeds: at most `max` of each set, chosen and ordered at random. @default max 256 */
-  seeds(options?: { readonly max?: number; readonly signal?: AbortSignal }): AsyncIterable<readonly string[]>;
-  readonly current: EndpointSet;
-  health(options?: HealthOptions): DiscoveryHealth;
-  metrics(): DiscoveryMetrics;
-  /** Registers this node with every source that can do it. Resolves when each was tried once. */
-  register(self: SelfRegistration): Promise<RegistrationOutcome>;
-  /** Takes the registrations back, each within its source's limit; resolves to what failed. */
-  deregister(): Promise<readonly SourceFailure[]>;
-  /** Stops asking and closes the sources. Registrations that were not taken back are left to expire. */
-  stop(): Promise<void>;
+function checkCount(option: string, value: number): void {
+  if (!Number.isSafeInteger(value) || value < 1 || value > countMax) throw new OptionsError(option, `must be a whole number from 1 to ${countMax}, not ${shown(value)}`);
 }
