@@ -7,6 +7,7 @@ const projects = {
   discovery: 'packages/discovery',
   placement: 'packages/placement',
   replication: 'packages/replication',
+  cluster: 'packages/cluster',
   memory: 'packages/memory',
   rpc: 'packages/rpc',
   server: 'apps/server',
