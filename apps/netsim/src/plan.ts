@@ -2,6 +2,7 @@ import { EngramError, Random } from '@engram/kernel';
 import type { FaultAction, LinkOptions } from '@engram/kernel/sim';
 import { swimPresets, type SwimPreset } from '@engram/swim/core';
 import { paceOf, type Scenario } from './scenario.js';
+import { scenarioNamed } from './scenarios/index.js';
 
 /** Everything that determines a run, as plain data: two runs of one plan have one trace hash. */
 export interface Plan {
@@ -30,6 +31,8 @@ export interface PlanChoices {
   /** False: local health and shrinking suspicions off, as before Lifeguard. @default true */
   readonly lifeguard?: boolean | undefined;
   readonly flaw?: string | undefined;
+  /** Share of datagrams lost on every link throughout, instead of the scenario's. */
+  readonly loss?: number | undefined;
 }
 
 /** Throws `invalid_argument` for numbers of nodes that the scenario cannot use. */
@@ -44,14 +47,20 @@ export function planOf(scenario: Scenario, choices: PlanChoices): Plan {
   const names = Array.from({ length: nodes }, (_, i) => `n${i}`);
   const random = Random.fromSeed(choices.seed).fork(`nemesis of ${scenario.name}`);
   const schedule = scenario.schedule(names, random).map((action) => stretched(action, pace)).sort((a, b) => a.atMs - b.atMs);
-  const healedAtMs = Math.max(0, ...schedule.map((action) => action.atMs + (action.kind === 'pause' ? action.forMs : 0)));
-  // The aim is a minute whatever the preset, but wan contacts the missing less often than that.
-  const healMs = Math.max(60_000, 15_000 * pace);
   return {
     scenario: scenario.name, seed: choices.seed, preset, names, spares: scenario.spares ?? [], clusterOf: scenario.clusterOf ?? {},
-    link: scenario.link ?? {}, schedule, healedAtMs, healMs, endMs: healedAtMs + healMs + 5_000 * pace,
+    link: { ...scenario.link, ...(choices.loss !== undefined && { loss: choices.loss }) }, schedule, ...timesOf(schedule, preset),
     lifeguard: choices.lifeguard ?? true, ...(choices.flaw !== undefined && { flaw: choices.flaw }),
   };
+}
+
+/** When all must be well again after the schedule, and when the run ends. */
+export function timesOf(schedule: readonly FaultAction[], preset: SwimPreset): Pick<Plan, 'healedAtMs' | 'healMs' | 'endMs'> {
+  const pace = paceOf[preset];
+  const healedAtMs = schedule.reduce((latest, action) => Math.max(latest, action.atMs + (action.kind === 'pause' ? action.forMs : 0)), 0);
+  // The aim is a minute whatever the preset, but wan contacts the missing less often than that.
+  const healMs = Math.max(60_000, 15_000 * pace);
+  return { healedAtMs, healMs, endMs: healedAtMs + healMs + 5_000 * pace };
 }
 
 const nodesMax = 1_000;
@@ -63,6 +72,7 @@ function stretched(action: FaultAction, pace: number): FaultAction {
 }
 
 /** The command that runs the plan again. */
-export function commandOf({ scenario, seed, names, preset, lifeguard, flaw }: Plan): string {
-  return `netsim run --scenario ${scenario} --seed ${seed} --nodes ${names.length} --preset ${preset}${lifeguard ? '' : ' --no-lifeguard'}${flaw === undefined ? '' : ` --flaw ${flaw}`}`;
+export function commandOf({ scenario, seed, names, preset, lifeguard, flaw, link }: Plan): string {
+  const loss = link.loss === scenarioNamed(scenario).link?.loss ? '' : ` --loss ${link.loss ?? 0}`;
+  return `netsim run --scenario ${scenario} --seed ${seed} --nodes ${names.length} --preset ${preset}${loss}${lifeguard ? '' : ' --no-lifeguard'}${flaw === undefined ? '' : ` --flaw ${flaw}`}`;
 }

@@ -20,6 +20,7 @@ export const noFalseDeaths: MakeChecker = ({ plan, truth }) => {
   const pace = paceOf[plan.preset];
   const firstExcused = new Map<string, number>();
   const violations: string[] = [];
+  const victims = new Set<string>();
   let excused = 0;
   let raced = 0;
   return {
@@ -33,8 +34,11 @@ export const noFalseDeaths: MakeChecker = ({ plan, truth }) => {
         excused++;
         if (!firstExcused.has(identity)) firstExcused.set(identity, atMs);
       } else if (atMs - (firstExcused.get(identity) ?? -Infinity) < raceMs * pace) raced++;
-      else violations.push(`${seconds(atMs)}: ${node} holds ${id} (epoch ${epoch} incarnation ${incarnation}) for dead, and nothing ailed it`);
+      else {
+        victims.add(identity);
+        violations.push(`${seconds(atMs)}: ${node} holds ${id} (epoch ${epoch} incarnation ${incarnation}) for dead, and nothing ailed it`);
+      }
     },
-    conclude: () => ({ violations: shortened(violations), samples: { falseDeaths: [violations.length], excusedDeaths: [excused], racedDeaths: [raced] } }),
+    conclude: () => ({ violations: shortened(violations), samples: { falseDeaths: [violations.length], falselyDead: [victims.size], excusedDeaths: [excused], racedDeaths: [raced] } }),
   };
 };

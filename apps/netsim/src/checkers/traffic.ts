@@ -1,4 +1,3 @@
-import { calmMs, paceOf } from '../scenario.js';
 import type { MakeChecker } from './checker.js';
 
 /** IPv4 and UDP headers of one datagram. */
@@ -11,11 +10,11 @@ const calmBytesPerSecondMax = { fast: 1_400, lan: 350, wan: 150 } as const;
 
 /**
  * What membership costs each node, headers included: in the calm before the first fault, and over the whole run. The
- * calm begins at half of the time before the faults, when joining is over.
+ * calm is the second half of the time before the first fault, when joining is over.
  */
 export const traffic: MakeChecker = ({ plan, cluster }) => {
-  const calmFromMs = (calmMs * paceOf[plan.preset]) / 2;
   const calmToMs = Math.min(plan.schedule[0]?.atMs ?? plan.endMs, plan.endMs);
+  const calmFromMs = Math.round(calmToMs / 2);
   const names = plan.names.filter((name) => plan.clusterOf[name] === undefined);
   const sent = (): number[] => names.map((name) => bytesSent(cluster.node(name).traffic));
   let before: number[] = [];

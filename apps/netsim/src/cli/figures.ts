@@ -1,8 +1,9 @@
-import { simulateSwim } from '@engram/swim/testing';
-import { planOf, type PlanChoices } from '../plan.js';
-import { scenarioNamed } from '../scenarios/index.js';
-import { quantile, Samples, shown, total } from '../statistics.js';
-import { runAll } from '../worker-pool.js';
+import { EngramError } from '@engram/kernel';
+import { experiments, seedsFor, type Experiment } from '../figures/experiments.js';
+import { codeMark, Journal, measurementOf, type Measurement } from '../figures/journal.js';
+import { targets, type Target } from '../figures/targets.js';
+import { grouped } from '../statistics.js';
+import { runAll, type Task } from '../worker-pool.js';
 import { exitCodes, print, type Cli } from './cli.js';
 import { Progress } from './progress.js';
 import type { SeedRange } from './values.js';
@@ -10,70 +11,96 @@ import type { SeedRange } from './values.js';
 export interface FiguresOptions {
   readonly seeds: SeedRange;
   readonly jobs: number;
-  readonly only?: string;
+  readonly rows?: readonly string[];
+  readonly budgetMinutes?: number;
+  readonly out?: string;
 }
 
-/** One line of the table: a scenario in one size, and what of its measurements is told. */
-interface Row {
-  readonly name: string;
-  readonly scenario: string;
-  readonly choices: Omit<PlanChoices, 'seed'>;
-  readonly tells: readonly (readonly [sample: string, unit: string, what: 'p50, p99' | 'sum' | 'mean'])[];
+interface FigureTask extends Task {
+  readonly experiment: string;
 }
 
-const kill = [
-  ['killToFirstMs', 'ms kill → first observer', 'p50, p99'],
-  ['killToAllMs', 'ms kill → all observers', 'p50, p99'],
-  ['firstTo99PercentMs', 'ms first observer → 99 %', 'p50, p99'],
-  ['calmBytesPerSecond', 'bytes/s/node idle, headers included', 'mean'],
-  ['falseDeaths', 'false deaths', 'sum'],
-] as const;
-const heal = [['healMs', 'ms until all views are right', 'p50, p99']] as const;
-const lifeguard = [['falseDeaths', 'false deaths of healthy members', 'sum'], ['excusedDeaths', 'deaths of those that froze', 'sum']] as const;
-
-const rows: readonly Row[] = [
-  ...[8, 32, 100].map((nodes): Row => ({ name: `kill, lan, N = ${nodes}`, scenario: 'kill-one', choices: { nodes, preset: 'lan' }, tells: kill })),
-  ...[8, 32].map((nodes): Row => ({ name: `kill, fast, N = ${nodes}`, scenario: 'kill-one', choices: { nodes, preset: 'fast' }, tells: kill })),
-  ...[8, 32].map((nodes): Row => ({ name: `partition heals, lan, N = ${nodes}`, scenario: 'clean-split', choices: { nodes, preset: 'lan' }, tells: heal })),
-  ...[8, 32].map((nodes): Row => ({ name: `mass restart, lan, N = ${nodes}`, scenario: 'mass-restart', choices: { nodes, preset: 'lan' }, tells: heal })),
-  { name: 'a tenth stalls, Lifeguard on, fast, N = 50', scenario: 'slow-node', choices: { nodes: 50 }, tells: lifeguard },
-  { name: 'a tenth stalls, Lifeguard off, fast, N = 50', scenario: 'slow-node', choices: { nodes: 50, lifeguard: false }, tells: lifeguard },
-];
-
-const speedRow = 'speed, lan, N = 100';
-
-/** Measures row after row and prints a table for docs/benchmarks.md. Violations are counted in it, not judged. */
-export async function figures(cli: Cli, { seeds, jobs, only = '' }: FiguresOptions): Promise<number> {
-  const chosen = rows.filter(({ name }) => name.includes(only));
-  const plans = chosen.map((row) => Array.from({ length: seeds.to - seeds.from + 1 }, (_, i) => planOf(scenarioNamed(row.scenario), { ...row.choices, seed: String(seeds.from + i) })));
-  const progress = new Progress(cli, plans.flat().length);
-  print(cli.stdout, `seeds ${seeds.from}..${seeds.to}\n\n| | | |\n|---|---|---|`);
-  for (const [i, row] of chosen.entries()) {
-    const samples = new Samples();
-    let notPassed = 0;
-    await runAll(plans[i] ?? [], { jobs, script: cli.script, execArgv: cli.execArgv }, (report) => {
-      samples.add(report.samples);
-      if (report.verdict !== 'passed') notPassed++;
-      progress.step(row.name);
+/** Measures what the targets need and prints a table for docs/benchmarks.md. It tells what was missed and judges nothing. */
+export async function figures(cli: Cli, { seeds, jobs, rows, budgetMinutes = Infinity, out }: FiguresOptions): Promise<number> {
+  const chosen = targetsNamed(rows);
+  const needed = new Set(chosen.flatMap((target) => target.experiments));
+  const journal = new Journal(codeMark(), out);
+  if (journal.foreign > 0) print(cli.stderr, `${journal.foreign} measurements of other code in ${out} are left alone`);
+  const runs = runsOf(experiments.filter(({ name }) => needed.has(name)), seeds).filter(({ experiment, seed }) => !journal.has(experiment.name, seed));
+  const progress = new Progress(cli, runs.length);
+  const endMs = cli.now() + budgetMinutes * 60_000;
+  try {
+    await runAll(tasksUntil(runs, () => cli.now() >= endMs), { jobs: Math.min(jobs, Math.max(1, runs.length)), script: cli.script, execArgv: cli.execArgv }, (outcome, { experiment }) => {
+      journal.add(measurementOf(experiment, journal.code, outcome));
+      progress.step(experiment);
     });
-    for (const [sample, unit, what] of row.tells) print(cli.stdout, `| ${row.name} | ${unit} | ${told(samples.of(sample), what)} |`);
-    if (notPassed > 0) print(cli.stdout, `| ${row.name} | runs that did not pass | ${notPassed} |`);
+  } finally {
+    progress.stop();
   }
-  progress.stop();
-  if (speedRow.includes(only)) print(cli.stdout, `| ${speedRow} | s of wall time for 60 s of the world | ${wallSecondsOfHundred(cli).toFixed(2)} |`);
+  showTable(cli, chosen, journal);
+  showViolations(cli, journal.all.filter(({ experiment }) => needed.has(experiment)));
   return exitCodes.passed;
 }
 
-function told(values: readonly number[], what: 'p50, p99' | 'sum' | 'mean'): string {
-  switch (what) {
-    case 'sum':      return `${total(values)} in ${values.length} runs`;
-    case 'mean':     return shown(total(values) / values.length);
-    case 'p50, p99': return values.length === 0 ? 'nothing measured' : `p50 ${shown(quantile(values, 0.5))}, p99 ${shown(quantile(values, 0.99))} (${values.length} measured)`;
+/** Rows of that name, or else all that have it in theirs: `lan-100` shall not mean `lan-1000` where it is a name itself. */
+function targetsNamed(names: readonly string[] | undefined): readonly Target[] {
+  if (!names) return targets;
+  const found = names.map((wanted) => {
+    const exact = targets.filter(({ name }) => name === wanted);
+    return exact.length > 0 ? exact : targets.filter(({ name }) => name.includes(wanted));
+  });
+  const unknown = found.findIndex((rows) => rows.length === 0);
+  if (unknown >= 0) throw new EngramError('invalid_argument', `no row has ${names[unknown]} in its name`, { hint: `Rows: ${targets.map(({ name }) => name).join(', ')}.` });
+  return targets.filter((target) => found.flat().includes(target));
+}
+
+interface PlannedRun {
+  readonly experiment: Experiment;
+  readonly seed: string;
+  /** How much of its experiment is done by then, from 0 to 1. */
+  readonly along: number;
+}
+
+/** All experiments advance together, so that one cut short has something to say about each target. */
+function runsOf(chosen: readonly Experiment[], seeds: SeedRange): readonly PlannedRun[] {
+  return chosen
+    .flatMap((experiment) => {
+      const own = seedsFor(experiment, seeds);
+      return own.map((seed, i) => ({ experiment, seed, along: i / own.length }));
+    })
+    .sort((a, b) => a.along - b.along);
+}
+
+function* tasksUntil(runs: readonly PlannedRun[], isOver: () => boolean): Generator<FigureTask> {
+  for (const { experiment, seed } of runs) {
+    if (isOver()) return;
+    yield { experiment: experiment.name, plan: experiment.plan(seed), timed: experiment.timed ?? false };
   }
 }
 
-function wallSecondsOfHundred(cli: Cli): number {
-  const began = cli.now();
-  simulateSwim({ nodes: 100, seed: 1, preset: 'lan' }).run({ untilMs: 60_000 });
-  return (cli.now() - began) / 1_000;
+function showTable(cli: Cli, chosen: readonly Target[], journal: Journal): void {
+  print(cli.stdout, `code ${journal.code}\n\n| setting | n | result | aim | |\n|---|---|---|---|---|`);
+  const byExperiment = grouped(journal.all, ({ experiment }) => experiment);
+  for (const target of chosen) {
+    const runs = target.experiments.map((name) => byExperiment.get(name) ?? []);
+    if (runs.some((all) => all.length === 0)) print(cli.stdout, `| ${target.setting} | 0 | not measured | ${target.aim} | |`);
+    else {
+      const { n, result, standing } = target.judge(...runs);
+      print(cli.stdout, `| ${target.setting} | ${n} | ${result} | ${target.aim} | ${standing} |`);
+    }
+  }
 }
+
+/** What checkers found besides: a figure out of runs that went wrong is worth less. */
+function showViolations(cli: Cli, all: readonly Measurement[]): void {
+  const wrong = all.filter(({ violations }) => Object.keys(violations).length > 0);
+  if (wrong.length === 0) return print(cli.stdout, `\nNo checker found a violation in ${all.length} runs.`);
+  print(cli.stdout, `\n${wrong.length} of ${all.length} runs violated something:`);
+  for (const [experiment, runs] of grouped(wrong, (run) => run.experiment)) {
+    const checkers = new Set(runs.flatMap(({ violations }) => Object.keys(violations)));
+    const shownSeeds = runs.slice(0, seedsShown).map(({ seed }) => seed).join(', ');
+    print(cli.stdout, `- ${experiment}: ${[...checkers].join(', ')} with ${runs.length} seeds: ${shownSeeds}${runs.length > seedsShown ? ', …' : ''}`);
+  }
+}
+
+const seedsShown = 8;

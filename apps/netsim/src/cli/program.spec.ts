@@ -54,6 +54,9 @@ describe('netsim run', () => {
     [['run', '--seed', '1'], /required option '--scenario <name>'/],
     [['sweep', '--scenario', 'all', '--seeds', '9..1'], /ends before it begins/],
     [['replay', '/nonexistent/run.json'], /cannot be read: ENOENT/],
+    [['figures', '--rows', 'kill-first-lan-8,nix'], /no row has nix in its name[^]*Rows: kill-first-lan-8, /],
+    [['figures', '--budget-minutes', 'x'], /Minutes are a number/],
+    [['run', '--scenario', 'calm', '--seed', '1', '--loss', '2'], /A share is a number from 0 to 1/],
     [['dance'], /unknown command 'dance'/],
   ])('%j is a clear error and exit code 64', async (argv, message) => {
     const { code, err, out } = await netsim(...argv);
@@ -104,6 +107,32 @@ describe('netsim sweep', () => {
     expect(one.out).toMatch(/PASSED: 4 runs in 0\.0 s, no violation, so fewer than 0\.75 per run/);
     expect(sorted(two.out)).toEqual(sorted(one.out));
   }, 30_000);
+});
+
+describe('netsim figures', () => {
+  const argv = ['figures', '--seeds', '1..2', '--jobs', '1', '--rows', 'kill-first-lan-8,kill-all-fast-8', '--out', join(directory, 'figures.jsonl')];
+
+  test('prints a row per target, writes each run at once and does not run it again', async () => {
+    const first = await netsim(...argv);
+    expect(first.out).toMatch(/^code [0-9a-f]{24}$/m);
+    expect(first.out).toMatch(/^\| kill → first observer, `lan`, N = 8 \| 2 deaths \| p50 [\d.]+ s, p99 [\d.]+ s \([\d.]+ × p50\) \| p50 ≤ 5 s, p99 ≤ 1\.5 × p50 \| (met|missed) \|$/m);
+    expect(first.out).toMatch(/^\| kill → all observers, `fast`, N = 8 \| 2 deaths \| .*false deaths 0 \(< 1\.5 per run\)/m);
+    const lines = readFileSync(join(directory, 'figures.jsonl'), 'utf8');
+    expect(lines.split('\n').length).toBe(5);
+    const again = await netsim(...argv, '--budget-minutes', '0');
+    expect(again.out).toBe(first.out);
+    expect(readFileSync(join(directory, 'figures.jsonl'), 'utf8')).toBe(lines);
+  });
+
+  test('says what was not measured', async () => {
+    const { out } = await netsim('figures', '--rows', 'speed', '--budget-minutes', '0');
+    expect(out).toMatch(/\| 100 members for 60 s of the world, `lan` \| 0 \| not measured \| < 10 s of wall time \| \|/);
+  });
+});
+
+test('a loss of one\'s own is part of the command to have the run again', async () => {
+  const { out } = await netsim('run', '--scenario', 'kill-one', '--seed', '3', '--loss', '0.03');
+  expect(out).toContain('again: netsim run --scenario kill-one --seed 3 --nodes 8 --preset fast --loss 0.03');
 });
 
 const sorted = (text: string): string[] => text.split('\n').sort();

@@ -9,7 +9,7 @@ import { exitCodes, print, type Cli } from './cli.js';
 import { figures, type FiguresOptions } from './figures.js';
 import { replay, run, type RunOptions } from './run.js';
 import { sweep, type SweepOptions } from './sweep.js';
-import { parseCount, parsePreset, parseSeed, parseSeeds } from './values.js';
+import { parseCount, parseMinutes, parseNames, parsePreset, parseSeed, parseSeeds, parseShare } from './values.js';
 
 const nodesMax = 1_000;
 const jobsMax = 256;
@@ -47,6 +47,7 @@ function programFor(cli: Cli, done: (code: number | undefined) => void): Command
     .requiredOption('--seed <number>', 'what everything follows from', parseSeed)
     .option('--nodes <count>', 'instead of those of the scenario', parseCount(nodesMax))
     .option('--preset <name>', 'fast, lan or wan; times of faults stretch with it', parsePreset)
+    .option('--loss <share>', 'of the datagrams on every link, from 0 to 1', parseShare)
     .option('--no-lifeguard', 'local health, shrinking suspicions and stall detection off')
     .option('--flaw <name>', 'plant a bug, to see that it is found; `netsim scenarios` lists them')
     .option('--transcript', 'print what happened, line by line')
@@ -69,10 +70,12 @@ function programFor(cli: Cli, done: (code: number | undefined) => void): Command
     .action((file: string, options: { transcript?: boolean }) => done(replay(cli, file, options)));
   program
     .command('figures')
-    .description('measure detection, dissemination, traffic and healing, with Lifeguard on and off')
-    .option('--seeds <a..b>', 'from the first to the last', parseSeeds, { from: 1, to: 20 })
+    .description('measure what membership has to reach, and print it beside the aims')
+    .option('--seeds <a..b>', 'of small clusters; large ones take the first few of them', parseSeeds, { from: 1, to: 40 })
     .option('--jobs <count>', 'processes at one time', parseCount(jobsMax), availableParallelism())
-    .option('--only <text>', 'rows whose name contains it')
+    .option('--rows <names>', 'only these, comma-separated: a name, or a part of several', parseNames)
+    .option('--budget-minutes <minutes>', 'start no run after so long; 0 shows what the file has', parseMinutes)
+    .option('--out <file>', 'write each run at once, and go on where the file ends (JSON lines)')
     .action(async (options: FiguresOptions) => done(await figures(cli, options)));
   program
     .command('scenarios')

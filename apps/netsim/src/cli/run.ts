@@ -16,6 +16,7 @@ export interface RunOptions {
   readonly preset?: SwimPreset;
   readonly lifeguard: boolean;
   readonly flaw?: string;
+  readonly loss?: number;
   readonly transcript?: boolean;
   readonly save?: string;
 }

@@ -36,7 +36,7 @@ export async function sweep(cli: Cli, options: SweepOptions): Promise<number> {
   const progress = new Progress(cli, plans.length);
   const began = cli.now();
   try {
-    await runAll(plans, { jobs: options.jobs, script: cli.script, execArgv: cli.execArgv }, (report) => {
+    await runAll(plans.map((plan) => ({ plan })), { jobs: options.jobs, script: cli.script, execArgv: cli.execArgv }, ({ report }) => {
       const tally = tallies.get(report.plan.scenario) as Tally;
       tally.verdicts[report.verdict]++;
       tally.samples.add(report.samples);

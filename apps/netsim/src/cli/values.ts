@@ -32,6 +32,22 @@ export function parseCount(most: number): (text: string) => number {
   };
 }
 
+export function parseNames(text: string): readonly string[] {
+  return text.split(',').map((name) => name.trim()).filter((name) => name !== '');
+}
+
+/** Minutes of wall time; 0 starts nothing. */
+export function parseMinutes(text: string): number {
+  if (!/^\d{1,5}(?:\.\d{1,3})?$/.test(text)) throw new InvalidArgumentError('Minutes are a number from 0 on.');
+  return Number(text);
+}
+
+export function parseShare(text: string): number {
+  const share = Number(text);
+  if (!/^\d?\.?\d{1,6}$/.test(text) || share > 1) throw new InvalidArgumentError('A share is a number from 0 to 1.');
+  return share;
+}
+
 export function parsePreset(text: string): SwimPreset {
   if (!Object.hasOwn(swimPresets, text)) throw new InvalidArgumentError(`Presets are ${Object.keys(swimPresets).join(', ')}.`);
   return text as SwimPreset;
