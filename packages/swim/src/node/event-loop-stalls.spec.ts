@@ -21,6 +21,12 @@ function world() {
     state.received += received;
     turns.shift()?.();
   };
+  /** A wake that is due in `inMs`, and before it the loop stands still for `stoodMs`. */
+  const stallBeforeWake = (stoodMs: number, inMs: number) => {
+    watched.schedule(plusMs(clock.now(), inMs), () => told.push('wake'));
+    delay.max = Math.max(delay.max, stoodMs * 1e6);
+    clock.advance(inMs);
+  };
   /** A wake that is due `lateMs` before the clock gets round to it. */
   const wakeLateBy = (lateMs: number) => {
     clock.advance(1_000);
@@ -28,7 +34,7 @@ function world() {
     clock.advance(0);
     return cancel;
   };
-  return { clock, watched, stalls, told, delay, poll, wakeLateBy, turns };
+  return { clock, watched, stalls, told, delay, poll, wakeLateBy, stallBeforeWake, turns };
 }
 
 test('punctual wakes of a loop that runs say nothing', () => {
@@ -47,19 +53,24 @@ test('after a late wake the sockets are read until turns bring nothing new', () 
 });
 
 test('a stall that ended before the wake was due is told before the wake', () => {
-  const { told, delay, poll, wakeLateBy } = world();
-  delay.max = 330e6;
-  wakeLateBy(0);
+  const { told, poll, stallBeforeWake } = world();
+  stallBeforeWake(330, 1_000);
   poll(0);
   poll(0);
   expect(told).toEqual(['stalled 300', 'wake', 'drained']);
 });
 
+test('a stall before anything was due, as when a process loads its modules, is nobody\'s', () => {
+  const { told, delay, stallBeforeWake, turns } = world();
+  delay.max = 900e6;
+  stallBeforeWake(0, 1_000);
+  expect([told, turns.length]).toEqual([['wake'], 0]);
+});
+
 test('a stall is told once, though Node measures it a little later than the wake shows it', () => {
-  const { told, delay, poll, wakeLateBy } = world();
+  const { told, poll, stallBeforeWake, wakeLateBy } = world();
   wakeLateBy(200);
-  delay.max = 250e6;
-  wakeLateBy(0);
+  stallBeforeWake(250, 0);
   poll(0);
   poll(0);
   expect(told).toEqual(['wake', 'wake', 'drained']);

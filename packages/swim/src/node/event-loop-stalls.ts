@@ -70,6 +70,8 @@ export class EventLoopStalls {
     now: () => this.#clock.now(),
     schedule: (at, run) => {
       let isWanted = true;
+      // Nothing was due since the last look, or since the start: loading modules before taking part makes nobody deaf.
+      if (this.#dueAt === undefined) this.#loopDelay.reset();
       this.#dueAt = at;
       const cancel = this.#clock.schedule(at, () => {
         this.#look(msBetween(at, this.#clock.now()));
