@@ -45,7 +45,7 @@ const written: readonly Alias[] = [
   { path: 'cluster.discovery', of: sources, read: listOf },
   { path: 'cluster.discovery.method', of: sources, read: listOf },
   { path: 'cluster.discovery.type', of: sources, read: listOf },
-  { path: 'cluster.dns_discovery', of: sources, read: dnsOrNothing },
+  { path: 'cluster.dns_discovery', of: sources, read: dnsOrNothing, refuse: neitherOnNorOff },
   { path: 'cluster.discovery.dns_srv', of: 'cluster.discovery.dns.name', implies: 'dns' },
   { path: 'cluster.discovery.dns_refresh_interval', of: 'cluster.discovery.dns.refresh_ms', refuse: bareNumber },
   { path: 'cluster.discovery.service', of: 'cluster.discovery.dns.name' },
@@ -103,6 +103,10 @@ function unknownMode(mode: unknown): { reason: string; suggestion: string } | un
 function dnsOrNothing(written: unknown): unknown {
   const enabled = Array.isArray(written) && written.length === 1 ? (written[0] as unknown) : written;
   return enabled === true || enabled === 'true' ? ['dns'] : enabled === false || enabled === 'false' ? [] : enabled;
+}
+
+function neitherOnNorOff(written: unknown): { reason: string; suggestion: string } | undefined {
+  return dnsOrNothing(written) === written ? { reason: 'must be true or false', suggestion: 'True asks DNS, as cluster.discovery.sources = ["dns"] does.' } : undefined;
 }
 
 function listOf(value: unknown): unknown {

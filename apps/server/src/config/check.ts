@@ -23,14 +23,14 @@ export function overlap(one: Address, other: Address, otherKey: string): Complai
 }
 
 /** A key that has no value although another one asks for it. */
-export function needsWhen(key: string, asked: (config: Config) => boolean, valueOf: (config: Config) => unknown, because: string, needs: readonly string[]): Check {
+export function needsWhen(key: string, asked: (config: Config) => boolean, valueOf: (config: Config) => unknown, because: string, needs: readonly string[], otherwise: string): Check {
   return {
     key,
     needs,
     complaint: (config) => {
       const value = valueOf(config);
       const missing = value === undefined || (Array.isArray(value) && value.length === 0);
-      return asked(config) && missing ? { reason: `is needed, because ${because}` } : undefined;
+      return asked(config) && missing ? { reason: `is needed, because ${because}`, suggestion: `Set it, or ${otherwise}.` } : undefined;
     },
   };
 }

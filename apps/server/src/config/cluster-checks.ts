@@ -92,8 +92,8 @@ export const clusterChecks: readonly Check[] = [
     complaint: ({ cluster: { replication } }) =>
       replication.factor === 0 && replication.ack === 'replica' ? { reason: 'asks for a replica, but cluster.replication.factor is 0', suggestion: 'Use "local", or a factor of at least 1.' } : undefined,
   },
-  needsWhen('cluster.placement.rack', (config) => config.cluster.placement.strategy === 'rack_aware', (config) => config.cluster.placement.rack, 'cluster.placement.strategy is "rack_aware"', ['cluster.placement.strategy']),
-  needsWhen('cluster.placement.zone', (config) => config.cluster.placement.strategy === 'zone_aware', (config) => config.cluster.placement.zone, 'cluster.placement.strategy is "zone_aware"', ['cluster.placement.strategy']),
+  needsWhen('cluster.placement.rack', (config) => config.cluster.placement.strategy === 'rack_aware', (config) => config.cluster.placement.rack, 'cluster.placement.strategy is "rack_aware"', ['cluster.placement.strategy'], 'choose another strategy'),
+  needsWhen('cluster.placement.zone', (config) => config.cluster.placement.strategy === 'zone_aware', (config) => config.cluster.placement.zone, 'cluster.placement.strategy is "zone_aware"', ['cluster.placement.strategy'], 'choose another strategy'),
   ...discoveryChecks,
 ];
 

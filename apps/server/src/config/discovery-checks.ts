@@ -69,5 +69,5 @@ function check(key: string, needs: readonly string[], complaint: (discovery: Dis
 }
 
 function neededBySource(source: DiscoverySource, key: string, valueOf: (discovery: Discovery) => unknown): Check {
-  return needsWhen(`cluster.discovery.${key}`, ({ cluster }) => cluster.discovery.sources.includes(source), ({ cluster }) => valueOf(cluster.discovery), `cluster.discovery.sources names "${source}"`, ['cluster.discovery.sources']);
+  return needsWhen(`cluster.discovery.${key}`, ({ cluster }) => cluster.discovery.sources.includes(source), ({ cluster }) => valueOf(cluster.discovery), `cluster.discovery.sources names "${source}"`, ['cluster.discovery.sources'], `take "${source}" out of that list`);
 }

@@ -35,10 +35,10 @@ export class Layer {
   #refuseSecond(spelled: string, { path, value, written = value, source }: Setting, otherSpelled: string, other: Setting): void {
     const otherValue = showValue(other.written ?? other.value, isSecret(path));
     const place = describePlace(other.source);
-    const where = place === otherSpelled ? '' : ` (${place})`;
+    const contradicted = `${otherSpelled} = ${otherValue}${place === otherSpelled ? '' : ` (${place})`}`;
     this.problems.push({
       ...this.#about(spelled, path, written, source),
-      reason: `sets ${path}, which ${otherSpelled} = ${otherValue}${where} sets as well, to another value`,
+      reason: spelled === path ? `contradicts ${contradicted}, which stands for the same key` : `stands for ${path} and contradicts ${contradicted}`,
       suggestion: 'Keep one of them.',
     });
   }

@@ -3,20 +3,27 @@
  * Near is: at most a third of the letters wrong, or the same last word under one other table (`data_dir` for `node.data_dir`).
  */
 export function nearest(written: string, candidates: Iterable<string>): string | undefined {
-  const bound = Math.max(1, Math.floor(written.length / 3));
+  const farthest = Math.max(1, Math.floor(written.length / 3));
   const lastWord = written.slice(Math.max(written.lastIndexOf('.'), written.lastIndexOf(' ')) + 1);
   let best: string | undefined;
   let bestDistance = Infinity;
   const sameWord: string[] = [];
   for (const candidate of candidates) {
-    const distance = editDistance(written, candidate, bound);
+    const distance = editDistance(written, candidate, Math.min(farthest, boundBeyondTable(written, candidate)));
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
     if (candidate.endsWith(`.${lastWord}`) || candidate.endsWith(`_${lastWord}`)) sameWord.push(candidate);
   }
   // A slip of one or two letters is likelier than a key in the wrong table; a distant resemblance is not.
   if (bestDistance <= 2) return best;
   if (sameWord.length === 1) return sameWord[0];
-  return bestDistance <= bound ? best : undefined;
+  return bestDistance < Infinity ? best : undefined;
+}
+
+/** The tables that two paths share say nothing about how alike they are, so only the letters after them count. */
+function boundBeyondTable(written: string, candidate: string): number {
+  let shared = 0;
+  for (let i = 0; i < written.length && written[i] === candidate[i]; i++) if (written[i] === '.') shared = i + 1;
+  return Math.max(1, Math.floor((written.length - shared) / 3));
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Every way to get a configuration wrong that we could think of, each with the words it is answered with. */
 import { describe, expect, test } from 'vitest';
-import { ConfigError, resolveConfig, type Flags } from './index.js';
+import { ConfigError, resolveConfig, type Flags, type Problem } from './index.js';
 
 interface Wrong {
   readonly what: string;
@@ -56,8 +56,8 @@ const wrong: readonly Wrong[] = [
   { what: 'a node id that is too long', toml: `[node]\nid = "${'n'.repeat(100)}"`, says: `node.id = "${'n'.repeat(78)}…  (engram.toml:2)\n    ${nodeIdRule}` },
   { what: 'an empty data directory', toml: '[node]\ndata_dir = ""', says: 'node.data_dir = ""  (engram.toml:2)\n    must be the path of a directory.' },
   { what: 'a data directory with a NUL', toml: '[node]\ndata_dir = "a\\u0000b"', says: 'node.data_dir = "a\\u0000b"  (engram.toml:2)\n    must be the path of a directory.' },
-  { what: 'a key set under two spellings', toml: '[node]\nid = "a"\n[cluster]\nnode_id = "b"', says: 'cluster.node_id = "b"  (engram.toml:4)\n    sets node.id, which node.id = "a" (engram.toml:2) sets as well, to another value. Keep one of them.' },
-  { what: 'a variable set under two spellings', env: { ENGRAM_NODE_ID: 'a', ENGRAM_CLUSTER_NODE_ID: 'b' }, says: 'ENGRAM_CLUSTER_NODE_ID = "b"\n    sets node.id, which ENGRAM_NODE_ID = "a" sets as well, to another value. Keep one of them.' },
+  { what: 'a key set under two spellings', toml: '[node]\nid = "a"\n[cluster]\nnode_id = "b"', says: 'cluster.node_id = "b"  (engram.toml:4)\n    stands for node.id and contradicts node.id = "a" (engram.toml:2). Keep one of them.' },
+  { what: 'a variable set under two spellings', env: { ENGRAM_NODE_ID: 'a', ENGRAM_CLUSTER_NODE_ID: 'b' }, says: 'ENGRAM_CLUSTER_NODE_ID = "b"\n    stands for node.id and contradicts ENGRAM_NODE_ID = "a". Keep one of them.' },
   { what: 'two listeners on one port', toml: '[server]\ngrpc_bind = "localhost:7432"', says: 'server.grpc_bind = "localhost:7432"  (engram.toml:2)\n    takes the same port as server.http_bind (127.0.0.1:7432). Give each its own port.' },
   { what: 'two port flags that meet', flags: { httpPort: '50051' }, says: 'server.grpc_bind = "127.0.0.1:50051"  (default; server.http_bind: --http-port)\n    takes the same port as server.http_bind (127.0.0.1:50051). Give each its own port.' },
   { what: 'HTTP on every interface', toml: '[server]\nhttp_bind = "0.0.0.0:7432"', says: `server.http_bind = "0.0.0.0:7432"  (engram.toml:2)\n    would listen for every network this machine is on, and server.auth_mode is "none": ${exposed}` },
@@ -81,13 +81,63 @@ const wrong: readonly Wrong[] = [
   { what: 'a period that the preset’s timeout outlasts', toml: '[cluster.swim]\nperiod_ms = "400ms"', says: 'cluster.swim.timeout_ms = (not set)  (default; cluster.swim.period_ms: engram.toml:2)\n    must be less than the period (400ms; the timeout is 500ms), so that others can still be asked before it ends.' },
   { what: 'an unknown preset', env: { ENGRAM_CLUSTER_SWIM_PRESET: 'moon' }, says: 'cluster.swim.preset = "moon"  (ENGRAM_CLUSTER_SWIM_PRESET)\n    must be "fast", "lan" or "wan".' },
   { what: 'an acknowledgement by replicas that do not exist', toml: '[cluster.replication]\nfactor = 0\nack = "replica"', says: 'cluster.replication.ack = "replica"  (engram.toml:3)\n    asks for a replica, but cluster.replication.factor is 0. Use "local", or a factor of at least 1.' },
-  { what: 'racks without a rack', toml: '[cluster.placement]\nstrategy = "rack_aware"', says: 'cluster.placement.rack = (not set)  (default; cluster.placement.strategy: engram.toml:2)\n    is needed, because cluster.placement.strategy is "rack_aware".' },
-  { what: 'zones without a zone', toml: '[cluster.placement]\nstrategy = "zone_aware"', says: 'cluster.placement.zone = (not set)  (default; cluster.placement.strategy: engram.toml:2)\n    is needed, because cluster.placement.strategy is "zone_aware".' },
-  { what: 'a source without what it needs', toml: '[cluster.discovery]\nsources = ["static"]', says: 'cluster.discovery.static.seeds = []  (default; cluster.discovery.sources: engram.toml:2)\n    is needed, because cluster.discovery.sources names "static".' },
+  { what: 'racks without a rack', toml: '[cluster.placement]\nstrategy = "rack_aware"', says: 'cluster.placement.rack = (not set)  (default; cluster.placement.strategy: engram.toml:2)\n    is needed, because cluster.placement.strategy is "rack_aware". Set it, or choose another strategy.' },
+  { what: 'zones without a zone', toml: '[cluster.placement]\nstrategy = "zone_aware"', says: 'cluster.placement.zone = (not set)  (default; cluster.placement.strategy: engram.toml:2)\n    is needed, because cluster.placement.strategy is "zone_aware". Set it, or choose another strategy.' },
+  { what: 'a source without what it needs', toml: '[cluster.discovery]\nsources = ["static"]', says: 'cluster.discovery.static.seeds = []  (default; cluster.discovery.sources: engram.toml:2)\n    is needed, because cluster.discovery.sources names "static". Set it, or take "static" out of that list.' },
   { what: 'an unknown source', toml: '[cluster.discovery]\nsources = ["carrier pigeon"]', says: 'cluster.discovery.sources = ["carrier pigeon"]  (engram.toml:2)\n    must be a list of "static", "dns", "consul", "etcd", "kubernetes", "aws" or "multicast".' },
   { what: 'a source named twice', env: { ENGRAM_CLUSTER_DISCOVERY_SOURCES: 'multicast,multicast' }, says: 'cluster.discovery.sources = ["multicast","multicast"]  (ENGRAM_CLUSTER_DISCOVERY_SOURCES)\n    names a source twice.' },
   { what: 'a seed without a port', toml: '[cluster.discovery.static]\nseeds = ["engram-1"]', says: 'cluster.discovery.static.seeds = ["engram-1"]  (engram.toml:2)\n    must be a list of addresses such as "engram-1:7946". Did you mean "engram-1:7946"?' },
   { what: 'a list given as one text', toml: '[cluster.discovery.static]\nseeds = "engram-1:7946"', says: 'cluster.discovery.static.seeds = "engram-1:7946"  (engram.toml:2)\n    must be a list of addresses such as "engram-1:7946". Write it as a list, in brackets.' },
+  { what: 'DNS without a name to ask for', toml: '[cluster.discovery]\nsources = ["dns"]', says: 'cluster.discovery.dns.name = (not set)  (default; cluster.discovery.sources: engram.toml:2)\n    is needed, because cluster.discovery.sources names "dns". Set it, or take "dns" out of that list.' },
+  { what: 'Consul without an address', toml: '[cluster]\ndiscovery = "consul"', says: 'cluster.discovery.consul.address = (not set)  (default; cluster.discovery.sources: engram.toml:2 (as cluster.discovery))\n    is needed, because cluster.discovery.sources names "consul". Set it, or take "consul" out of that list.' },
+  { what: 'etcd without endpoints', env: { ENGRAM_CLUSTER_DISCOVERY_METHOD: 'etcd' }, says: 'cluster.discovery.etcd.endpoints = []  (default; cluster.discovery.sources: ENGRAM_CLUSTER_DISCOVERY_METHOD)\n    is needed, because cluster.discovery.sources names "etcd". Set it, or take "etcd" out of that list.' },
+  { what: 'AWS without the value of its tag', toml: '[cluster.discovery]\nmethod = "aws"\nregion = "eu-central-1"', says: 'cluster.discovery.aws.tag_value = (not set)  (default; cluster.discovery.sources: engram.toml:2 (as cluster.discovery.method))\n    is needed, because cluster.discovery.sources names "aws". Set it, or take "aws" out of that list.' },
+  { what: 'a source with a slip', toml: '[cluster.discovery]\nsources = ["kubernets"]', says: 'cluster.discovery.sources = ["kubernets"]  (engram.toml:2)\n    must be a list of "static", "dns", "consul", "etcd", "kubernetes", "aws" or "multicast". Did you mean "kubernetes"?' },
+  { what: 'a source in capitals', toml: '[cluster.discovery]\nsources = ["DNS"]', says: 'cluster.discovery.sources = ["DNS"]  (engram.toml:2)\n    must be a list of "static", "dns", "consul", "etcd", "kubernetes", "aws" or "multicast". Did you mean "dns"?' },
+  { what: 'a name in DNS with a port', toml: '[cluster.discovery]\ndns.name = "engram-headless:7946"', says: 'cluster.discovery.dns.name = "engram-headless:7946"  (engram.toml:2)\n    must be a DNS name such as "_engram._tcp.cluster.local" or "engram-headless". Did you mean "engram-headless"? The port is a key of its own, and SRV records bring theirs.' },
+  { what: 'an address for a name in DNS', toml: '[cluster.discovery]\ndns.name = "10.0.0.5"', says: 'cluster.discovery.dns.name = "10.0.0.5"  (engram.toml:2)\n    must be a DNS name such as "_engram._tcp.cluster.local" or "engram-headless". Addresses that are known are seeds: list them in cluster.discovery.static.seeds.' },
+  { what: 'a name in DNS with a space', toml: '[cluster.discovery]\ndns.name = "engram headless"', says: 'cluster.discovery.dns.name = "engram headless"  (engram.toml:2)\n    must be a DNS name such as "_engram._tcp.cluster.local" or "engram-headless".' },
+  { what: 'a resolver without a port', toml: '[cluster.discovery]\ndns.resolver = "10.0.0.2"', says: 'cluster.discovery.dns.resolver = "10.0.0.2"  (engram.toml:2)\n    must be an address such as "10.0.0.2:53". Did you mean "10.0.0.2:53"?' },
+  { what: 'a look-up that outlasts its interval', toml: '[cluster.discovery]\ndns.refresh_ms = "2s"', says: 'cluster.discovery.dns.timeout_ms = "2s"  (default; cluster.discovery.dns.refresh_ms: engram.toml:2)\n    must be less than cluster.discovery.dns.refresh_ms (2s), or one slow answer delays the next.' },
+  { what: 'a Kubernetes request that outlasts its interval', toml: '[cluster.discovery]\nkubernetes.timeout_ms = "1m"\nkubernetes.refresh_ms = "1m"', says: 'cluster.discovery.kubernetes.timeout_ms = "1m"  (engram.toml:2)\n    must be less than cluster.discovery.kubernetes.refresh_ms (1m), or one slow answer delays the next.' },
+  { what: 'a Consul address with a scheme', toml: '[cluster.discovery]\nconsul.address = "http://127.0.0.1:8500"', says: 'cluster.discovery.consul.address = "http://127.0.0.1:8500"  (engram.toml:2)\n    must be an address such as "127.0.0.1:8500". Did you mean "127.0.0.1:8500"?' },
+  { what: 'a scheme nobody speaks', toml: '[cluster.discovery]\nconsul.scheme = "htps"', says: 'cluster.discovery.consul.scheme = "htps"  (engram.toml:2)\n    must be "http" or "https". Did you mean "https"?' },
+  { what: 'an etcd endpoint with a path', toml: '[cluster.discovery]\netcd.endpoints = ["http://10.0.0.1:2379/v3"]', says: 'cluster.discovery.etcd.endpoints = ["http://10.0.0.1:2379/v3"]  (engram.toml:2)\n    must be a list of endpoints such as "http://10.0.0.5:2379", without a path and without credentials.' },
+  { what: 'an etcd password without a user', toml: '[cluster.discovery]\netcd.password = "hunter2"', says: 'cluster.discovery.etcd.password = (secret)  (engram.toml:2)\n    is set without cluster.discovery.etcd.username. etcd asks for both or none.' },
+  { what: 'an etcd user without a password', toml: '[cluster.discovery]\netcd.username = "engram"', says: 'cluster.discovery.etcd.username = "engram"  (engram.toml:2)\n    is set without cluster.discovery.etcd.password. Set it, or cluster.discovery.etcd.password_file.' },
+  { what: 'a lease shorter than a request', toml: '[cluster.discovery]\netcd.lease_ttl_ms = "5s"', says: 'cluster.discovery.etcd.lease_ttl_ms = "5s"  (engram.toml:2)\n    must be longer than cluster.discovery.etcd.timeout_ms (5s), or the lease runs out while one request to keep it is waited for.' },
+  { what: 'a lease of no time', toml: '[cluster.discovery]\netcd.lease_ttl_ms = 0', says: 'cluster.discovery.etcd.lease_ttl_ms = 0  (engram.toml:2)\n    must be a duration from 2s to 1h, such as "10s" or a number of milliseconds.' },
+  { what: 'a namespace in capitals', toml: '[cluster.discovery]\nkubernetes.namespace = "Engram"', says: 'cluster.discovery.kubernetes.namespace = "Engram"  (engram.toml:2)\n    must be 1 to 63 of a-z 0-9 and -, such as "default".' },
+  { what: 'a port name that is too long', toml: '[cluster.discovery]\nkubernetes.port_name = "swim-membership-port"', says: 'cluster.discovery.kubernetes.port_name = "swim-membership-port"  (engram.toml:2)\n    must be 1 to 15 of a-z 0-9 and -, such as "swim".' },
+  { what: 'a kind of resource with a slip', toml: '[cluster.discovery]\nkubernetes.resource = "endpointslice"', says: 'cluster.discovery.kubernetes.resource = "endpointslice"  (engram.toml:2)\n    must be "pods" or "endpointslices". Did you mean "endpointslices"?' },
+  { what: 'a port of pods that is none', toml: '[cluster.discovery]\nkubernetes.port = 70000', says: 'cluster.discovery.kubernetes.port = 70000  (engram.toml:2)\n    must be a whole number from 1 to 65535.' },
+  { what: 'a multicast group that is one machine', toml: '[cluster.discovery]\nmulticast.group = "10.0.0.5:7947"', says: 'cluster.discovery.multicast.group = "10.0.0.5:7947"  (engram.toml:2)\n    must be a multicast address (224.0.0.0 to 239.255.255.255, or ff00::/8) and a port.' },
+  { what: 'a multicast group on the port of SWIM', toml: '[cluster]\nenabled = true\ndiscovery.sources = ["multicast"]\ndiscovery.multicast.group = "239.255.42.99:7946"', says: 'cluster.discovery.multicast.group = "239.255.42.99:7946"  (engram.toml:4)\n    takes the UDP port of cluster.swim.bind (127.0.0.1:7946). Give the group a port of its own; all nodes the same one.' },
+  { what: 'announcements rarer than they are looked for', toml: '[cluster.discovery]\nmulticast.interval_ms = "30s"', says: 'cluster.discovery.multicast.refresh_ms = "15s"  (default; cluster.discovery.multicast.interval_ms: engram.toml:2)\n    must be longer than cluster.discovery.multicast.interval_ms (30s), or a peer is forgotten before it can announce itself again.' },
+  { what: 'a reach of announcements beyond a byte', toml: '[cluster.discovery]\nmulticast.ttl = 256', says: 'cluster.discovery.multicast.ttl = 256  (engram.toml:2)\n    must be a whole number from 0 to 255.' },
+  { what: 'a seed that is every address', toml: '[cluster.discovery]\nstatic.seeds = ["10.0.0.5:7946", "0.0.0.0:7946"]', says: 'cluster.discovery.static.seeds = ["10.0.0.5:7946","0.0.0.0:7946"]  (engram.toml:2)\n    names 0.0.0.0:7946, which is no address of a node: it has to be one that can be called.' },
+  { what: 'a seed with a scheme', toml: '[cluster]\nseeds = ["http://engram-1:7946"]', says: 'cluster.discovery.static.seeds = ["http://engram-1:7946"]  (engram.toml:2 (as cluster.seeds))\n    must be a list of addresses such as "engram-1:7946". Did you mean "engram-1:7946"?' },
+  { what: 'a cluster of no nodes', toml: '[cluster]\nbootstrap_expect = 0', says: 'cluster.bootstrap_expect = 0  (engram.toml:2)\n    must be a whole number from 1 to 1000.' },
+  { what: 'no time to join', env: { ENGRAM_CLUSTER_JOIN_TIMEOUT: '0s' }, says: 'cluster.join_timeout_ms = "0s"  (ENGRAM_CLUSTER_JOIN_TIMEOUT)\n    must be a duration from 100ms to 10m, such as "5s" or a number of milliseconds.' },
+  { what: 'a cluster whose SWIM meets HTTP', toml: '[cluster]\nenabled = true\n[api]\nhttp_port = 7946', says: 'cluster.swim.bind = "127.0.0.1:7946"  (default; cluster.enabled: engram.toml:2)\n    takes the same port as server.http_bind (127.0.0.1:7946). Give each its own port.' },
+  { what: 'an advertised port that nobody listens on', toml: '[cluster]\nadvertise = "10.0.0.5:0"', says: 'cluster.advertise = "10.0.0.5:0"  (engram.toml:2)\n    must be an address that other nodes can call, with its real host and port.' },
+  { what: 'a mode with a slip, in the file', toml: '[cluster]\nmode = "distribted"', says: 'cluster.mode = "distribted"  (engram.toml:2)\n    must be "single" or "distributed". "single" is the default.' },
+  { what: 'a mode that contradicts the switch', toml: '[cluster]\nmode = "single"\nenabled = true', says: 'cluster.enabled = true  (engram.toml:3)\n    contradicts cluster.mode = "single" (engram.toml:2), which stands for the same key. Keep one of them.' },
+  { what: 'a port that contradicts the address', toml: '[server]\nhttp_bind = "127.0.0.1:7432"\n[api]\nhttp_port = 8081', says: 'api.http_port = 8081  (engram.toml:4)\n    stands for server.http_bind and contradicts server.http_bind = "127.0.0.1:7432" (engram.toml:2). Keep one of them.' },
+  { what: 'two variables with different seeds', env: { ENGRAM_CLUSTER_SEEDS: 'a:7946', ENGRAM_CLUSTER_SEED_NODES: 'b:7946' }, says: 'ENGRAM_CLUSTER_SEED_NODES = ["b:7946"]\n    stands for cluster.discovery.static.seeds and contradicts ENGRAM_CLUSTER_SEEDS = ["a:7946"]. Keep one of them.' },
+  { what: 'a length of time whose unit nobody knows', toml: '[cluster.dns]\nrefresh_interval = 30', says: 'cluster.dns.refresh_interval = 30  (engram.toml:2)\n    does not say its unit. Write "30s" or "30ms".' },
+  { what: 'a length of time whose unit no variable says', env: { ENGRAM_CLUSTER_DISCOVERY_DNS_REFRESH_INTERVAL: '30' }, says: 'ENGRAM_CLUSTER_DISCOVERY_DNS_REFRESH_INTERVAL = 30\n    does not say its unit. Write "30s" or "30ms".' },
+  { what: 'too many seconds', toml: '[cluster.dns]\nrefresh_interval_sec = 7200', says: 'cluster.discovery.dns.refresh_ms = 7200  (engram.toml:2 (as cluster.dns.refresh_interval_sec))\n    must be a duration from 1s to 1h, such as "30s" or a number of milliseconds.' },
+  { what: 'a switch of DNS that is neither on nor off', toml: '[cluster]\ndns_discovery = "maybe"', says: 'cluster.dns_discovery = "maybe"  (engram.toml:2)\n    must be true or false. True asks DNS, as cluster.discovery.sources = ["dns"] does.' },
+  { what: 'another spelling with a slip', toml: '[cluster]\nseedz = ["a:7946"]', says: 'cluster.seedz = ["a:7946"]  (engram.toml:2)\n    is not a key of the configuration. Did you mean cluster.discovery.static.seeds?' },
+  { what: 'a variable of another spelling with a slip', env: { ENGRAM_CLUSTER_LISTEN_ADR: '10.0.0.5:7946' }, says: 'ENGRAM_CLUSTER_LISTEN_ADR = "10.0.0.5:7946"  (environment)\n    is not the variable of any key. Did you mean ENGRAM_CLUSTER_SWIM_BIND?' },
+  { what: 'a source that does not exist', toml: '[cluster.discovery.zookeeper]\nservers = ["a:2181"]', says: 'cluster.discovery.zookeeper  (engram.toml:1)\n    is not a table of the configuration. Remove it; docs/configuration.md lists every table.' },
+  { what: 'a key of another source', toml: '[cluster.discovery]\ndns.region = "eu-central-1"', says: 'cluster.discovery.dns.region = "eu-central-1"  (engram.toml:2)\n    is not a key of the configuration. Did you mean cluster.discovery.aws.region?' },
+  { what: 'a key of a source with a slip', toml: '[cluster.discovery]\nkubernetes.label_selecter = "app=engram"', says: 'cluster.discovery.kubernetes.label_selecter = "app=engram"  (engram.toml:2)\n    is not a key of the configuration. Did you mean cluster.discovery.kubernetes.label_selector?' },
+  { what: 'the file of a secret that does not exist', toml: '[cluster.discovery]\nconsul.token_file = "/nowhere/token"', says: 'cluster.discovery.consul.token_file = "/nowhere/token"  (engram.toml:2)\n    names a file that does not exist. It should hold the value of cluster.discovery.consul.token and nothing else.' },
+  { what: 'a secret beside its file', toml: '[cluster.discovery]\netcd.username = "engram"\netcd.password = "hunter2"\netcd.password_file = "/nowhere/password"', says: 'cluster.discovery.etcd.password_file = "/nowhere/password"  (engram.toml:4)\n    names a file for cluster.discovery.etcd.password, which is set as well (engram.toml:3). Keep one of them.' },
+  { what: 'an advertised address without a port', env: { ENGRAM_CLUSTER_ADVERTISE: 'engram-1' }, says: 'cluster.advertise = "engram-1"  (ENGRAM_CLUSTER_ADVERTISE)\n    must be an address such as "10.0.0.5:7946". Did you mean "engram-1:7946"?' },
+  { what: 'a cluster name with a space', toml: '[cluster]\nname = "my cluster"', says: 'cluster.name = "my cluster"  (engram.toml:2)\n    must be 1 to 64 of A-Z a-z 0-9 . _ - and not start with a dot.' },
 ];
 
 describe('a configuration is refused that has', () => {
@@ -96,6 +146,22 @@ describe('a configuration is refused that has', () => {
     expect(refusal.message).toBe(`The configuration has a problem; nothing was started.\n  ${says}`);
     expect(refusal.code).toBe('invalid_config');
     expect(refusal.message).not.toContain('hunter2');
+  });
+});
+
+describe('every wrong configuration', () => {
+  test('is told from every other by its words', () => {
+    expect(wrong.length).toBeGreaterThanOrEqual(40);
+    expect(new Set(wrong.map(({ says }) => says)).size).toBe(wrong.length);
+    expect(new Set(wrong.map(({ what }) => what)).size).toBe(wrong.length);
+  });
+
+  test.each(wrong)('is told with the key, the value and the place: $what', ({ toml = '', env = {}, flags = {} }) => {
+    const [{ key, value, source = key }] = refusalOf(toml, env, flags).problems as [Problem];
+    expect(key).toMatch(/^(--[a-z-]+|ENGRAM_[A-Z_]+|[a-z_]+(\.[a-z_]+)*)$/);
+    // A table that does not exist has no value.
+    if (value === undefined) expect(toml).toMatch(/^\[/);
+    expect(source).toMatch(/engram\.toml:\d+|\bENGRAM_|^environment$|--[a-z-]+$/);
   });
 });
 
