@@ -1,10 +1,10 @@
 import { EngramError } from '@engram/kernel';
 import type { AckLevel, Durability } from './engine-types.js';
 
-/** A single node reaches `local` and nothing else. @throws EngramError `invalid_argument` for any other level. */
+/** No node keeps copies for another yet, so `local` is all that is reached, alone and in a cluster. @throws EngramError `invalid_argument` for any other level. */
 export function reachLocal(requested: AckLevel = 'local'): Durability {
   if (requested !== 'local') {
-    throw new EngramError('invalid_argument', `ack=${requested} needs copies on other nodes, and this is a single node.`, {
+    throw new EngramError('invalid_argument', `ack=${requested} needs copies on other nodes, and each node still stores its data alone.`, {
       hint: 'Use ack=local, or leave it out: the answer then says what was reached.',
       details: { field: 'ack' },
     });

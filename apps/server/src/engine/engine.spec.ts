@@ -127,7 +127,7 @@ describe('storing', () => {
     expect(second).toMatchObject({ status: 'rejected', reason: { code: 'embedding_dimension_mismatch' } });
   });
 
-  test('an ack level that a single node cannot reach is refused, nothing is stored', async () => {
+  test('an ack level that needs copies on other nodes is refused, nothing is stored', async () => {
     const engine = await open();
     await expect(engine.store(draft('x'), { ack: 'quorum' })).rejects.toThrow(code('invalid_argument'));
     expect(engine.list(space, { limit: 10 }).memories).toEqual([]);

@@ -277,7 +277,7 @@ describe('storing on a stream', () => {
     expect((await client.list({})).memories).toEqual([]);
   });
 
-  test('an ack level that a single node cannot reach ends the stream', async () => {
+  test('an ack level that needs copies on other nodes ends the stream', async () => {
     await expect(client.storeStream([[{ content: 'x' }]], { ack: AckLevel.ACK_LEVEL_ALL }).next()).rejects.toMatchObject(refused('invalid_argument', 'ack'));
   });
 });

@@ -77,11 +77,11 @@ test.each([['', 0], ['x'.repeat(256), 256], ['caf\u00e9', 4]])('the idempotency 
   expect(answer.body.error?.['message']).toContain(`${length} characters`);
 });
 
-test('a single node refuses an acknowledgement that needs other nodes, and says why', async () => {
+test('an acknowledgement that needs copies on other nodes is refused, and why is said', async () => {
   expect((await store({ content: 'x' }, { query: { ack: 'local' } })).status).toBe(201);
   const refused = await store({ content: 'x' }, { query: { ack: 'quorum' } });
   expect(refused).toMatchObject({ status: 400, body: { error: { code: 'invalid_argument' } } });
-  expect(refused.body.error?.['message']).toContain('single node');
+  expect(refused.body.error?.['message']).toContain('stores its data alone');
   expect(await store({ content: 'x' }, { query: { ack: 'most' } })).toMatchObject({
     status: 400,
     body: { error: { message: 'query field ack must be one of local, replica, quorum, all; got the string "most"' } },
