@@ -14,6 +14,10 @@
 // To find peers.
 export { createDiscovery } from './node/create-discovery.js';
 
+// Where they are looked for.
+export { staticSource, type StaticSourceOptions } from './node/static-source.js';
+export { dnsSource, type DnsSourceOptions } from './node/dns-source.js';
+
 // What a discovery is.
 export type {
   CreateDiscoveryOptions,
@@ -32,4 +36,6 @@ export type {
 export type { EndpointSet, SourceFailure } from './core/index.js';
 
 // To write a source of one's own.
+export type { NameLookup } from './node/name-book.js';
+export type { SourceTiming } from './node/source-options.js';
 export type { DiscoverySource, SelfRegistration, SourceAnswer, SourceCallOptions } from './source.js';
