@@ -1,13 +1,14 @@
 /**
  * Every figure of docs/benchmarks.md as a ratio to a baseline of the same run: `npm run bench`.
  *
- * `--only store,batch,recall,start,bytes` measures some of them, `--quick` measures all of them badly in two minutes,
+ * `--only store,batch,recall,start,bytes,config` measures some of them, `--quick` measures all of them badly in two minutes,
  * `--json` prints one document for programs, `--corpus DIR` takes conversations instead of made-up memories, `--stale`
  * measures a build that is older than the sources. Progress goes to the error stream; data goes to TMPDIR.
  */
 import { parseArgs } from 'node:util';
 import { readConversations } from '../locomo/dataset.js';
 import { complaintAboutBuild } from './build-check.js';
+import { measureConfig } from './config.js';
 import { createCorpus, type Corpus } from './corpus.js';
 import type { Figure } from './figure.js';
 import { measureBatch } from './figures/batch.js';
@@ -26,6 +27,7 @@ const measurements: Readonly<Record<string, (world: World) => Promise<Figure>>> 
   recall: measureRecall,
   start: measureStart,
   bytes: measureBytes,
+  config: measureConfig,
 };
 
 const { values } = parseArgs({
