@@ -20,6 +20,8 @@ export type { Joined, Payload, SwimNode, Waiting } from './node/swim-node.js';
 export { bytesMetadata, jsonMetadata, type MetadataCodec, type SwimMember, type SwimMembers } from './node/member-view.js';
 export type { BroadcastEvent, Change, MemberChange, MemberChangeType, MessageEvent, Resync, SwimEvents, SwimEventType } from './node/swim-events.js';
 export type { RejectedEvent, RejectionReason } from './node/rejection-log.js';
+export type { StreamRejection } from './node/tcp-transport.js';
+export type { SealRejection } from './node/seal.js';
 
 // Where others are found.
 export type { FailedSeed, SeedSource } from './node/seeds.js';
@@ -31,4 +33,6 @@ export { generateKey, Keyring, type KeyId, type KeyMaterial } from './node/keyri
 // The pace, and what is measured.
 export { swimPresets, type MemberState, type SwimOptions, type SwimPreset } from './core/index.js';
 export type { SwimMetrics } from './node/swim-metrics.js';
+export type { TcpCounters } from './node/tcp-transport.js';
+export type { UdpCounters } from './node/udp-transport.js';
 export type { HistogramSnapshot } from './node/histogram.js';

@@ -19,6 +19,7 @@ import type { BroadcastMessage, Channel, Claim, ClaimedMetadata, DigestEntry, Pa
  * anything is parsed; `cluster-identity.ts` tells how a node comes to know its cluster's id. The outer array always has a 16-bit count, so a packet is its messages' bytes put end to end.
  */
 export const wireVersion = 2;
+/** Length of what `packetHeader` makes. */
 export const headerBytes = 11;
 const magic = [0x53, 0x57] as const;
 const nameAt = 3;
@@ -28,6 +29,7 @@ const tagAt = 7;
 const depthMax = 4;
 const messagesPerDatagramMax = 256;
 const messagesPerFrameMax = 16_384;
+/** Of the topic of a broadcast, in UTF-8. */
 export const topicBytesMax = 64;
 /** A hundred years; older tombstones do not exist. */
 const ageSMax = 3_155_760_000;
@@ -61,6 +63,7 @@ export interface DecodeLimits {
   readonly metadataBytesMax: number;
 }
 
+/** A packet, or why the bytes are none of ours. */
 export type DecodeOutcome = { readonly kind: 'packet'; readonly packet: Packet } | { readonly kind: 'rejected'; readonly reason: Rejection };
 
 const packr = new Packr({ useRecords: false });
@@ -88,6 +91,7 @@ export function assemblePacket(header: Uint8Array, sender: Uint8Array, messages:
   return concat([header, Uint8Array.of(0xdc, items >>> 8, items & 0xff), sender, ...messages]);
 }
 
+/** The bytes of a whole packet. Throws nothing for what the core puts together; sizes are the caller's to keep. */
 export function encodePacket(header: Uint8Array, packet: Packet): Uint8Array {
   return assemblePacket(header, encodeSender(packet.from), packet.messages.map(encodeMessage));
 }

@@ -12,6 +12,7 @@ export type Address = string & { readonly [addressBrand]: true };
 export const addressBytesMax = 255;
 const addressPattern = /^[\x21-\x7e]{1,255}$/;
 
+/** Whether it is 1 to 255 printable ASCII characters without spaces. */
 export function isAddress(value: unknown): value is Address {
   return typeof value === 'string' && value.length <= addressBytesMax && addressPattern.test(value);
 }
@@ -28,6 +29,7 @@ export interface Identity {
   readonly incarnation: number;
 }
 
+/** No identity has a higher epoch. */
 export const epochMax = 2 ** 52;
 /** Whoever is accused at the highest incarnation answers with the next epoch, so no accusation is unanswerable. */
 export const incarnationMax = 2 ** 20;

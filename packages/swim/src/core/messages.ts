@@ -84,11 +84,15 @@ export type SwimEffect =
   | { readonly kind: 'request-completed'; readonly request: RequestId }
   | { readonly kind: 'request-refused'; readonly request: RequestId; readonly code: RefusalCode; readonly message: string };
 
+/** Ours count up from 1; those that others opened are negative, chosen by the driver. */
 export type StreamId = number;
 /** Chosen by the driver, to know which promise an answer belongs to. */
 export type RequestId = number;
+/** Why a request was refused; nothing was done then. */
 export type RefusalCode = Extract<ErrorCode, 'payload_too_large' | 'id_conflict' | 'overloaded' | 'unavailable' | 'invalid_argument' | 'not_ready' | 'deadline_exceeded' | 'shutting_down'>;
+/** A seed that did not answer. */
 export interface FailedContact { readonly address: Address; readonly reason: string }
+/** How a member answered a probe, if it did. */
 export type ProbeOutcome = 'acked' | 'acked-by-relay' | 'acked-by-stream' | 'failed';
 
 /**

@@ -74,8 +74,10 @@ export interface SwimOptions {
   readonly addressesMax?: number;
 }
 
+/** Every setting with its value. */
 export type ResolvedSwimOptions = Required<SwimOptions>;
 
+/** The name of a pace; see `swimPresets`. */
 export type SwimPreset = 'fast' | 'lan' | 'wan';
 
 /**

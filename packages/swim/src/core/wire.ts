@@ -62,6 +62,7 @@ export interface ClaimedMetadata {
   readonly hash: Uint8Array | undefined;
 }
 
+/** Something for every member, known by its origin and its random number. */
 export interface BroadcastMessage {
   readonly kind: 'broadcast';
   readonly origin: NodeId;
@@ -77,6 +78,7 @@ export interface DigestEntry extends Identity {
   readonly metadataVersion: number;
 }
 
+/** One datagram or one frame: who says it, and what. */
 export interface Packet {
   readonly from: Identity;
   readonly messages: readonly WireMessage[];

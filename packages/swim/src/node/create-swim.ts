@@ -15,6 +15,7 @@ import { Seal, sealOverheadBytes } from './seal.js';
 import { checkSeeds, Seeds, type SeedSource } from './seeds.js';
 import { SwimNode } from './swim-node.js';
 
+/** Who the node is, where it listens, whom it asks first, and how fast its cluster is. */
 export interface CreateSwimOptions<M = Uint8Array> {
   /** Nodes of other clusters are turned away, whatever address they use. */
   readonly cluster: string;

@@ -61,16 +61,17 @@ export class Keyring {
     return [this.#used.id, ...[...this.#keys.keys()].filter((id) => id !== this.#used.id)];
   }
 
-  /** For the transport: what to seal with. */
+  /** For the transport: what to seal with. @internal */
   get used(): RingKey {
     return this.#used;
   }
 
-  /** For the transport: what to open with. */
+  /** For the transport: what to open with. @internal */
   find(id: KeyId): RingKey | undefined {
     return this.#keys.get(id);
   }
 
+  /** The ids and nothing else, so that a ring that is logged gives no key away. */
   toJSON(): { readonly ids: readonly KeyId[] } {
     return { ids: this.ids };
   }

@@ -3,6 +3,7 @@ import type { Address, Member as CoreMember, MembershipView, MemberState, Metada
 
 /** How metadata travels. The core carries bytes; a codec gives them a type. */
 export interface MetadataCodec<M> {
+  /** Whatever it throws reaches the caller of `createSwim` or `setMetadata`. */
   encode(value: M): Uint8Array;
   /** May throw: what another node says about itself can be anything. The member's metadata is then `unreadable`. */
   decode(bytes: Uint8Array): M;
@@ -47,6 +48,7 @@ export class SwimMembers<M = Uint8Array> implements Iterable<SwimMember<M>> {
     this.all = Object.freeze(all);
   }
 
+  /** One member by its name; undefined when it is not in the view. */
   get(name: string): SwimMember<M> | undefined {
     this.#byName ??= new Map(this.all.map((member) => [member.name, member]));
     return this.#byName.get(name);
@@ -62,6 +64,7 @@ export class SwimMembers<M = Uint8Array> implements Iterable<SwimMember<M>> {
     return this.all.filter(({ state }) => state === 'alive' || state === 'suspect');
   }
 
+  /** All members, as in `all`. */
   [Symbol.iterator](): Iterator<SwimMember<M>> {
     return this.all[Symbol.iterator]();
   }

@@ -5,6 +5,7 @@ import type { StreamRejection } from './tcp-transport.js';
 /** Every reason for which input is dropped, by the core or before it. */
 export type RejectionReason = Rejection | StreamRejection;
 
+/** Input that was dropped. */
 export interface RejectedEvent {
   readonly reason: RejectionReason;
   /** What it says about the sender, in a sentence for an operator. */

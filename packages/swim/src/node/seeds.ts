@@ -9,6 +9,7 @@ import { lookupWithin, type Lookup } from './lookup.js';
  */
 export type SeedSource = readonly string[] | (() => readonly string[] | Promise<readonly string[]>) | AsyncIterable<readonly string[]>;
 
+/** A seed that came to nothing, and why. */
 export interface FailedSeed {
   /** As the source gave it. */
   readonly seed: string;

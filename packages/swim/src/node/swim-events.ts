@@ -18,6 +18,7 @@ type WithoutMember<Kind extends string> = Kind extends `member-${infer Type}` ? 
  */
 export type MemberChangeType = WithoutMember<CoreMemberChange['kind']>;
 
+/** One step of the view: what happened to whom. */
 export interface MemberChange<M = Uint8Array> {
   readonly type: MemberChangeType;
   readonly member: SwimMember<M>;
@@ -34,14 +35,17 @@ export interface Resync<M = Uint8Array> {
   readonly version: number;
 }
 
+/** What `changes` gives: each change, or everything for a consumer that fell behind. */
 export type Change<M = Uint8Array> = MemberChange<M> | Resync<M>;
 
+/** What another member sent to everybody. */
 export interface BroadcastEvent {
   readonly from: NodeId;
   readonly topic: string;
   readonly bytes: Uint8Array;
 }
 
+/** What another member sent to this node alone. */
 export interface MessageEvent {
   readonly from: NodeId;
   readonly bytes: Uint8Array;
@@ -76,4 +80,5 @@ export interface SwimEvents<M = Uint8Array> extends Record<MemberChangeType, Mem
   failed: { readonly error: Error };
 }
 
+/** What `on` can be asked for. */
 export type SwimEventType = keyof SwimEvents;

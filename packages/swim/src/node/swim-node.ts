@@ -38,11 +38,13 @@ export interface SwimParts<M> {
   readonly signal: AbortSignal | undefined;
 }
 
+/** For every method that waits. */
 export interface Waiting {
   /** Ends the waiting, with the signal's reason; what was begun goes on. */
   readonly signal?: AbortSignal;
 }
 
+/** How the seeds answered. */
 export interface Joined {
   /** Seeds that answered, as addresses. */
   readonly contacted: readonly Address[];
@@ -50,6 +52,7 @@ export interface Joined {
   readonly failed: readonly FailedSeed[];
 }
 
+/** Bytes, or text that is sent as UTF-8. */
 export type Payload = Uint8Array | string;
 
 interface Request {
@@ -202,6 +205,7 @@ export class SwimNode<M = Uint8Array> implements AsyncDisposable {
     return () => void listeners.delete(own);
   }
 
+  /** The same as `on('message', listener)`. */
   onMessage(listener: (message: MessageEvent) => void): () => void {
     return this.on('message', listener);
   }
@@ -248,6 +252,7 @@ export class SwimNode<M = Uint8Array> implements AsyncDisposable {
     return this.#request((request) => ({ kind: 'forget', request, id }), signal);
   }
 
+  /** What happened so far and how things stand, a snapshot. */
   metrics(): SwimMetrics {
     return swimMetrics(this.#core.stats(), {
       viewVersion: this.#core.view().version,

@@ -30,6 +30,7 @@ export interface TcpOptions {
   readonly onRejected: (reason: StreamRejection, from: Address) => void;
 }
 
+/** Streams and their payload since the socket was bound; `open` is how many there are now. */
 export interface TcpCounters {
   readonly streamsIn: number;
   readonly streamsOut: number;

@@ -13,6 +13,7 @@ export interface UdpOptions {
   readonly onDatagram: (from: Address, bytes: Uint8Array) => void;
 }
 
+/** Datagrams and their payload since the socket was bound. */
 export interface UdpCounters {
   readonly packetsIn: number;
   readonly packetsOut: number;

@@ -5,6 +5,7 @@ import type { Sabotage } from './sabotage.js';
 import { SimulatedNode, type StateView } from './simulated-node.js';
 import { SimulatedProcess, type SeenEffect } from './simulated-process.js';
 
+/** Who is in the cluster, what the network is like, and the seed. */
 export interface SimulateSwimOptions {
   /** How many, called n0, n1, …; or their names. */
   readonly nodes: number | readonly string[];
@@ -26,6 +27,7 @@ export interface SimulateSwimOptions {
   readonly clusterOf?: (name: string) => string;
   /** The id of its cluster that a node is given at its first start. @default none */
   readonly clusterIdOf?: (name: string) => string | undefined;
+  /** What a node says about itself from the start. @default nothing */
   readonly metadataOf?: (name: string) => Uint8Array | undefined;
   /** Its machine: address, clock offset, drift, sizes. */
   readonly machineOf?: (name: string) => SimNodeOptions;
@@ -55,6 +57,7 @@ const defaultCluster = 'test';
 const runMsMax = 3_600_000;
 const stepMs = 10;
 
+/** A cluster in a simulated world: run it, break it, look at its views. Times are milliseconds of virtual time. */
 export class SimulatedSwim {
   readonly world: SimWorld;
   readonly nodes: readonly SimulatedNode[];
@@ -97,10 +100,13 @@ export class SimulatedSwim {
 
   // ── What goes wrong ──────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** Ends its process without a word; with `power` what its disk had not synced is gone too. */
   kill(which: string | number, how?: KillKind): void { this.#machine(which).kill(how); }
+  /** Starts its process again, with what its disk kept or without. */
   restart(which: string | number, options?: { readonly storage?: 'kept' | 'lost' }): void { this.#machine(which).restart(options); }
   /** It leaves in an orderly way and exits. */
   leave(which: string | number): void { this.#machine(which).stop(); }
+  /** Nothing of its process runs for so long, as when the machine stalls. */
   pause(which: string | number, ms: number): void { this.#machine(which).pause(ms); }
   /** Nodes reach each other only within a group. Whoever is in no group is alone. */
   partition(...groups: readonly (readonly string[])[]): void { this.world.network.partition(groups); }
@@ -113,6 +119,7 @@ export class SimulatedSwim {
 
   // ── What happens ─────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** Lets time pass. */
   run(limits: RunFor): RunResult {
     const { world } = this;
     const { until, forMs } = limits;
@@ -165,6 +172,7 @@ export class SimulatedSwim {
     this.#listeners.push(listener);
   }
 
+  /** The name of the cluster that a node belongs to. */
   clusterOf(name: string): string {
     return this.#options.clusterOf?.(name) ?? defaultCluster;
   }

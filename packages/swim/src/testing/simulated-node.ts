@@ -11,6 +11,7 @@ export class SimulatedNode {
   readonly name: string;
   readonly #node: SimNode<SimulatedProcess>;
 
+  /** For `simulateSwim`. @internal */
   constructor(name: string, node: SimNode<SimulatedProcess>) {
     this.name = name;
     this.#node = node;
@@ -38,6 +39,7 @@ export class SimulatedNode {
     return Object.fromEntries(this.members.filter(({ id }) => (id as string) !== this.name).map(({ id, state }) => [id, state]));
   }
 
+  /** How it holds one of them; undefined when it does not know it, or is dead. */
   member(name: string): Member | undefined {
     return this.core?.member(name as NodeId);
   }
