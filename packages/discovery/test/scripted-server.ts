@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
 /** A request as it arrived, for tests to look at. */
@@ -25,8 +26,8 @@ export class ScriptedServer implements AsyncDisposable {
     this.#server = server;
   }
 
-  static async start(script: Script): Promise<ScriptedServer> {
-    const server = createServer((request, response) => {
+  static async start(script: Script, tls?: { readonly cert: string; readonly key: string }): Promise<ScriptedServer> {
+    const answer = (request: IncomingMessage, response: ServerResponse): void => {
       let body = '';
       request.setEncoding('utf8');
       request.on('data', (part: string) => (body += part));
@@ -36,7 +37,8 @@ export class ScriptedServer implements AsyncDisposable {
         scripted.asked.push(asked);
         script(asked, response, scripted.asked.length);
       });
-    });
+    };
+    const server = tls === undefined ? createServer(answer) : createSecureServer(tls, answer);
     const scripted = new ScriptedServer(server);
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     return scripted;
