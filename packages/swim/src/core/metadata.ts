@@ -11,6 +11,10 @@ export function claimedMetadata(metadata: Metadata, inlineBytesMax: number, hash
   return { version, bytesLength, bytes: undefined, hash: hash ?? metadataHash(bytes ?? new Uint8Array(0)) };
 }
 
+export function ownMetadata(version: number, bytes: Uint8Array): Metadata {
+  return { version, bytesLength: bytes.length, bytes: bytes.slice() };
+}
+
 export function metadataOf(claimed: ClaimedMetadata): Metadata {
   const { version, bytesLength, bytes } = claimed;
   return bytes ? { version, bytesLength, bytes } : { version, bytesLength };
