@@ -12,6 +12,13 @@ export interface TraceEvent {
   readonly details: readonly (string | number)[];
 }
 
+/** Something that became of the process of a node, and when. A pause that overlaps another is told twice and ends once. */
+export interface LifeEvent {
+  readonly atMs: number;
+  readonly node: string;
+  readonly what: 'boot' | 'death' | 'pause' | 'resume';
+}
+
 /** What the parts of a world share. */
 export interface SimContext {
   readonly timeline: Timeline;
@@ -28,6 +35,7 @@ export interface SimContext {
   withOracle(run: () => void): void;
   /** Told only when somebody listens. */
   readonly traced: ((event: TraceEvent) => void)[];
+  readonly lived: ((event: LifeEvent) => void)[];
 }
 
 /** What an event was, as it enters the trace hash. Values are part of every stored hash: append only. */

@@ -41,6 +41,6 @@ export type { BuggifyOptions } from './buggify-oracle.js';
 // What can be said about a run.
 export { checkDeterminism, type DeterminismReport, type DrawDifference, type EventDifference, type Scenario } from './determinism.js';
 export { SimFailure } from './sim-failure.js';
-export type { TraceEvent } from './context.js';
+export type { LifeEvent, TraceEvent } from './context.js';
 export { transcriptKinds, type Transcript, type TranscriptKind, type TranscriptOptions } from './transcript.js';
 export type { DrawNote, EventNote, RunRecord } from './run-record.js';

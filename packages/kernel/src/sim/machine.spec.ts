@@ -52,6 +52,20 @@ describe('life and death', () => {
     expect(node.lives).toBe(2);
   });
 
+  test('whoever listens hears of boots, deaths and pauses, however they came about', () => {
+    const world = new SimWorld({ seed: 1 });
+    const heard: string[] = [];
+    world.onLife(({ atMs, node, what }) => heard.push(`${atMs} ${node} ${what}`));
+    const node = world.addNode('a', (env) => {
+      env.clock.schedule(instant(300_000), () => env.exit('done'));
+      return {};
+    });
+    world.at(100, () => node.pause(50));
+    world.at(200, () => node.restart());
+    world.run({ untilMs: 1_000 });
+    expect(heard).toEqual(['0 a boot', '100 a pause', '150 a resume', '200 a death', '200 a boot', '500 a death']);
+  });
+
   test('the monotonic clock begins at 0 in every life', () => {
     const { world, node } = beatingWorld();
     world.run({ untilMs: 5_000 });

@@ -2,7 +2,7 @@ import { assert } from '../assert.js';
 import { OptionsError } from '../errors.js';
 import { hash64 } from '../hash.js';
 import type { StreamEnd } from './connection.js';
-import { codes, type SimContext } from './context.js';
+import { codes, type LifeEvent, type SimContext } from './context.js';
 import type { Address, SimEnv, SimProcess, SimStream, StreamHandlers } from './env.js';
 import type { KillKind } from './faults.js';
 import { HostClock } from './host-clock.js';
@@ -125,6 +125,7 @@ export class Machine<P extends object = object> implements SimNode<P> {
     assert(this.life === undefined, `${this.id} lives already`);
     this.lives++;
     this.#said(codes.boot, 'life', `boots, life ${this.lives}`);
+    this.#became('boot');
     const life = (this.life = new Life(this, this.lives, this.#context, this.#network));
     this.kernelAlive = true;
     this.#inProcess(life, () => {
@@ -137,6 +138,7 @@ export class Machine<P extends object = object> implements SimNode<P> {
     const { life } = this;
     if (life === undefined) return;
     this.#said(codes.death, 'fault', how === 'power' ? 'loses power' : 'is killed');
+    this.#became('death');
     life.alive = false;
     this.life = undefined;
     this.process = undefined;
@@ -167,6 +169,7 @@ export class Machine<P extends object = object> implements SimNode<P> {
     assert(ms >= 0, `a pause does not last ${ms} ms`);
     if (this.life === undefined) return;
     this.#said(codes.pause, 'fault', `is paused for ${ms} ms`);
+    this.#became('pause');
     const until = this.#context.timeline.now + Math.round(ms * 1_000);
     if (this.paused && until <= this.#pausedUntil) return;
     this.#state = 'paused';
@@ -242,6 +245,7 @@ export class Machine<P extends object = object> implements SimNode<P> {
   readonly #resume = (life: Life): void => {
     if (this.life !== life || this.#state !== 'paused' || this.#context.timeline.now < this.#pausedUntil) return;
     this.#said(codes.resume, 'fault', 'runs again');
+    this.#became('resume');
     this.#catchUpNext(life);
   };
 
@@ -294,6 +298,10 @@ export class Machine<P extends object = object> implements SimNode<P> {
     } finally {
       this.#context.running = before;
     }
+  }
+
+  #became(what: LifeEvent['what']): void {
+    for (const listener of this.#context.lived) listener({ atMs: this.#context.timeline.now / 1_000, node: this.id, what });
   }
 
   #said(code: number, kind: 'life' | 'fault', text: string): void {

@@ -5,7 +5,7 @@ import { hash64 } from '../hash.js';
 import { Random } from '../random.js';
 import type { Instant } from '../time.js';
 import { BuggifyOracle, type BuggifyOptions } from './buggify-oracle.js';
-import { codes, type SimContext, type TraceEvent } from './context.js';
+import { codes, type LifeEvent, type SimContext, type TraceEvent } from './context.js';
 import type { SimEnv } from './env.js';
 import { ExitSignal, type Life } from './life.js';
 import type { LinkOptions } from './link-options.js';
@@ -176,6 +176,11 @@ export class SimWorld {
     this.#context.traced.push(listener);
   }
 
+  /** Hears of boots, deaths and pauses, in the middle of the event: look, do not touch. */
+  onLife(listener: (event: LifeEvent) => void): void {
+    this.#context.lived.push(listener);
+  }
+
   /** Lets things happen, up to the first of the limits. Throws `SimFailure` around whatever code of a node or a check throws. */
   run(limits: RunLimits): RunResult {
     assert(!this.#running, 'a world that runs cannot be run from within');
@@ -263,6 +268,7 @@ export class SimWorld {
         }
       },
       traced: [],
+      lived: [],
     };
   }
 }
