@@ -2,6 +2,7 @@ import { EngramError } from '@engram/kernel';
 import { SimFailure, type SimWorld, type SimWorldOptions } from '@engram/kernel/sim';
 import type { SwimOptions } from '@engram/swim/core';
 import { simulateSwim, type SimulatedSwim } from '@engram/swim/testing';
+import { seconds } from './checkers/checker.js';
 import { checkers } from './checkers/index.js';
 import { flawNamed } from './flaws/index.js';
 import type { Plan } from './plan.js';
@@ -45,9 +46,10 @@ export const lifeguardOff: SwimOptions = { healthScoreMax: 0, suspicionMaxMult: 
 /** A run in which fewer probes than these ended, per node, has shown nothing. */
 const probesPerNodeLeast = 10;
 
-/** Runs the plan to its end. What a core or an invariant throws becomes a violation: it is what we look for. */
-export function runPlan(plan: Plan, worldOptions: Omit<SimWorldOptions, 'seed' | 'link'> = {}): { readonly report: RunReport; readonly world: SimWorld } {
+/** Runs the plan to its end. What a core or an invariant throws becomes a violation: it is what we look for. `watch` may listen. */
+export function runPlan(plan: Plan, worldOptions: Omit<SimWorldOptions, 'seed' | 'link'> = {}, watch: (cluster: SimulatedSwim) => void = () => undefined): { readonly report: RunReport; readonly world: SimWorld } {
   const { cluster, conclude } = prepared(plan, worldOptions);
+  watch(cluster);
   let crash: SimFailure | undefined;
   try {
     cluster.run({ untilMs: plan.endMs });
@@ -87,7 +89,7 @@ function prepared(plan: Plan, worldOptions: Omit<SimWorldOptions, 'seed' | 'link
       dropped: Object.values(totals.dropped).reduce((sum, count) => sum + count, 0), faults: countFaults(plan.schedule), ...seen,
     };
     const findings = crash ? [] : watching.map((checker) => ({ checker: checker.name, ...checker.conclude() }));
-    const checks = crash ? [{ checker: 'no-crash', violations: [crash.message] }] : findings.map(({ checker, violations }) => ({ checker, violations }));
+    const checks = crash ? [{ checker: 'no-crash', violations: [`${seconds(cluster.world.nowMs)}: ${crash.message}`] }] : findings.map(({ checker, violations }) => ({ checker, violations }));
     const voidBecause = reasonsForVoid(plan, counts);
     const failed = checks.some(({ violations }) => violations.length > 0);
     return {

@@ -31,4 +31,10 @@ export function shortened(violations: readonly string[], most = 10): readonly st
   return violations.length <= most ? violations : [...violations.slice(0, most), `… and ${violations.length - most} more`];
 }
 
+/** The moment that a violation begins with, `12.345 s: …`; undefined when it is about no single one. */
+export function momentOf(violation: string): number | undefined {
+  const match = /^(\d+\.\d{3}) s: /.exec(violation);
+  return match ? Number(match[1]) * 1_000 : undefined;
+}
+
 export const seconds = (ms: number): string => `${(ms / 1_000).toFixed(3)} s`;

@@ -14,7 +14,7 @@ export const detection: MakeChecker = (setting) => {
       for (const { ending, observers, seenAtMs } of watch.deaths()) {
         const took = observers.map((name) => (seenAtMs.get(name) ?? Infinity) - ending.atMs);
         const late = observers.filter((_, i) => (took[i] as number) > noticeMsMax(setting));
-        if (late.length > 0) violations.push(`${ending.node} was killed at ${seconds(ending.atMs)} and not noticed within ${seconds(noticeMsMax(setting))} by ${late.join(', ')}`);
+        if (late.length > 0) violations.push(`${seconds(ending.atMs + noticeMsMax(setting))}: ${ending.node} was killed at ${seconds(ending.atMs)} and not noticed within ${seconds(noticeMsMax(setting))} by ${late.join(', ')}`);
         else if (took.length > 0) {
           firstMs.push(Math.min(...took));
           allMs.push(Math.max(...took));

@@ -19,7 +19,7 @@ export const dissemination: MakeChecker = (setting) => {
         const times = observers.map((name) => seenAtMs.get(name) ?? Infinity).sort((a, b) => a - b);
         if (times.length < 2) continue;
         const took = (times[Math.ceil(0.99 * times.length) - 1] as number) - (times[0] as number);
-        if (!(took <= mostMs)) violations.push(`the death of ${ending.node} at ${seconds(ending.atMs)} took ${seconds(took)} from the first observer to 99 % of them; ${seconds(mostMs)} is the limit`);
+        if (!(took <= mostMs)) violations.push(`${seconds(times[0] as number)}: the death of ${ending.node} at ${seconds(ending.atMs)} took ${seconds(took)} from the first observer to 99 % of them; ${seconds(mostMs)} is the limit`);
         else spreadMs.push(took);
       }
       return { violations: shortened(violations), samples: { firstTo99PercentMs: spreadMs } };

@@ -24,7 +24,7 @@ export const viewsHeal: MakeChecker = (setting) => {
     name: 'views-heal',
     conclude() {
       const tookMs = lastWrongMs - plan.healedAtMs;
-      const violations = tookMs > plan.healMs ? [`${seconds(tookMs)} after the last fault a view was still wrong: ${lastWrong}`] : [];
+      const violations = tookMs > plan.healMs ? [`${seconds(lastWrongMs)}: ${seconds(tookMs)} after the last fault a view was still wrong: ${lastWrong}`] : [];
       return { violations, samples: { healMs: [tookMs] } };
     },
   };

@@ -109,6 +109,37 @@ describe('netsim sweep', () => {
   }, 30_000);
 });
 
+describe('netsim shrink', () => {
+  const file = join(directory, 'failed.json');
+
+  test('writes a smaller run that replays, and tells what is left of it', async () => {
+    await netsim('run', '--scenario', 'kill-one', '--seed', '3', '--nodes', '6', '--flaw', 'answers-no-pings', '--save', file);
+    const { code, out, err } = await netsim('shrink', file, '--attempts', '60');
+    expect([code, err]).toEqual([0, '']);
+    expect(out).toMatch(/^[a-z-]+: from 1 actions, 6 nodes to \d actions, \d nodes in \d+ attempts/);
+    expect(out).toContain(`again: netsim replay ${file}.min.json`);
+    const replayed = await netsim('replay', `${file}.min.json`);
+    expect(replayed.code).toBe(1);
+    expect(replayed.out).toContain('The same run as recorded.');
+    expect(replayed.out).toContain(`again: netsim replay ${file}.min.json`);
+  }, 20_000);
+
+  test('refuses a run that did not fail', async () => {
+    await netsim('run', '--scenario', 'kill-one', '--seed', '3', '--save', file);
+    const { code, err } = await netsim('shrink', file);
+    expect(code).toBe(64);
+    expect(err).toMatch(/nothing to shrink: no checker fails in this run/);
+  });
+});
+
+test('--report draws the run into a file, of a run and of a replay', async () => {
+  const [file, page] = [join(directory, 'drawn.json'), join(directory, 'drawn.html')];
+  await netsim('run', '--scenario', 'kill-one', '--seed', '3', '--save', file, '--report', page);
+  expect(readFileSync(page, 'utf8')).toContain('<code>netsim run --scenario kill-one --seed 3 --nodes 8 --preset fast</code>');
+  await netsim('replay', file, '--report', page);
+  expect(readFileSync(page, 'utf8')).toContain(`<code>netsim replay ${file}</code>`);
+});
+
 describe('netsim figures', () => {
   const argv = ['figures', '--seeds', '1..2', '--jobs', '1', '--rows', 'kill-first-lan-8,kill-all-fast-8', '--out', join(directory, 'figures.jsonl')];
 

@@ -7,12 +7,14 @@ import { version } from '../version.js';
 import { work, workerCommand } from '../worker-pool.js';
 import { exitCodes, print, type Cli } from './cli.js';
 import { figures, type FiguresOptions } from './figures.js';
-import { replay, run, type RunOptions } from './run.js';
+import { replay, run, type RunOptions, type ShowOptions } from './run.js';
+import { shrinkFile, type ShrinkCommandOptions } from './shrink.js';
 import { sweep, type SweepOptions } from './sweep.js';
 import { parseCount, parseMinutes, parseNames, parsePreset, parseSeed, parseSeeds, parseShare } from './values.js';
 
 const nodesMax = 1_000;
 const jobsMax = 256;
+const attemptsMax = 100_000;
 
 /** Runs one command line; resolves with what the shell shall be told. Undefined: a worker, which ends with its parent. */
 export async function runCli(argv: readonly string[], cli: Cli): Promise<number | undefined> {
@@ -52,6 +54,7 @@ function programFor(cli: Cli, done: (code: number | undefined) => void): Command
     .option('--flaw <name>', 'plant a bug, to see that it is found; `netsim scenarios` lists them')
     .option('--transcript', 'print what happened, line by line')
     .option('--save <file>', 'write the run for `netsim replay`')
+    .option('--report <file>', 'draw the run as a page of HTML')
     .action((options: RunOptions) => done(run(cli, options)));
   program
     .command('sweep')
@@ -67,7 +70,15 @@ function programFor(cli: Cli, done: (code: number | undefined) => void): Command
     .command('replay <file>')
     .description('run what `netsim run --save` has written, and compare the trace hash')
     .option('--transcript', 'print what happened, line by line')
-    .action((file: string, options: { transcript?: boolean }) => done(replay(cli, file, options)));
+    .option('--report <file>', 'draw the run as a page of HTML')
+    .action((file: string, options: ShowOptions) => done(replay(cli, file, options)));
+  program
+    .command('shrink <file>')
+    .description('look for a smaller run that fails the same way, and write it for `netsim replay`')
+    .option('--checker <name>', 'which shall go on failing; the first that does when not given')
+    .option('--attempts <count>', 'runs at most', parseCount(attemptsMax), 300)
+    .option('--out <file>', 'instead of <file>.min.json')
+    .action((file: string, options: ShrinkCommandOptions) => done(shrinkFile(cli, file, options)));
   program
     .command('figures')
     .description('measure what membership has to reach, and print it beside the aims')

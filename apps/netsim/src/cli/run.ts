@@ -1,12 +1,14 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { EngramError } from '@engram/kernel';
+import { writeFileSync } from 'node:fs';
 import type { SwimPreset } from '@engram/swim/core';
 import { flawNamed } from '../flaws/index.js';
-import { planOf, type Plan } from '../plan.js';
+import { commandOf, planOf, type Plan } from '../plan.js';
 import { parseRecord, recordOf } from '../record.js';
-import { runPlan } from '../run-plan.js';
+import { reportPage } from '../report/page.js';
+import { storyOf, type Story } from '../report/story.js';
+import { runPlan, type RunReport } from '../run-plan.js';
 import { scenarioNamed } from '../scenarios/index.js';
 import { exitCodes, print, type Cli } from './cli.js';
+import { textOf } from './files.js';
 import { shownReport } from './show-report.js';
 
 export interface RunOptions {
@@ -19,19 +21,22 @@ export interface RunOptions {
   readonly loss?: number;
   readonly transcript?: boolean;
   readonly save?: string;
+  /** Where the drawn page goes. */
+  readonly report?: string;
 }
 
 export function run(cli: Cli, options: RunOptions): number {
   if (options.flaw !== undefined) flawNamed(options.flaw);
-  const { report } = runAndShow(cli, planOf(scenarioNamed(options.scenario), options), options.transcript === true);
+  const plan = planOf(scenarioNamed(options.scenario), options);
+  const report = runAndShow(cli, plan, commandOf(plan), options);
   if (options.save !== undefined) writeFileSync(options.save, recordOf(report));
   return exitCodes[report.verdict];
 }
 
 /** Runs what the file says, schedule and all, and holds the trace hash against the one recorded. */
-export function replay(cli: Cli, file: string, options: { readonly transcript?: boolean }): number {
+export function replay(cli: Cli, file: string, options: ShowOptions): number {
   const record = parseRecord(textOf(file), file);
-  const { report } = runAndShow(cli, record.plan, options.transcript === true);
+  const report = runAndShow(cli, record.plan, `netsim replay ${file}`, options);
   if (report.hash !== record.hash) {
     print(cli.stderr, `The replay went another way: trace hash ${report.hash}, recorded ${record.hash} by version ${record.version}. The code or the file has changed since.`);
     return exitCodes.failed;
@@ -40,25 +45,25 @@ export function replay(cli: Cli, file: string, options: { readonly transcript?: 
   return exitCodes[report.verdict];
 }
 
+export type ShowOptions = Pick<RunOptions, 'transcript' | 'report'>;
+
 const transcriptLinesMax = 100_000;
 
-function runAndShow(cli: Cli, plan: Plan, transcript: boolean): ReturnType<typeof runPlan> {
+/** `again` is the command that runs it once more. */
+function runAndShow(cli: Cli, plan: Plan, again: string, { transcript = false, report: page }: ShowOptions): RunReport {
   const began = cli.now();
-  const ran = runPlan(plan, transcript ? { transcript: { linesMax: transcriptLinesMax, kinds: ['life', 'fault', 'trace'] } } : {});
+  let story: Story | undefined;
+  const worldOptions = transcript ? { transcript: { linesMax: transcriptLinesMax, kinds: ['life', 'fault', 'trace'] } as const } : {};
+  const { report, world } = runPlan(plan, worldOptions, (cluster) => {
+    if (page !== undefined) story = storyOf(cluster);
+  });
   const wallMs = cli.now() - began;
   if (transcript) {
-    if (ran.world.transcript.forgotten > 0) print(cli.stdout, `… ${ran.world.transcript.forgotten} earlier lines`);
-    for (const line of ran.world.transcript.lines()) print(cli.stdout, line);
+    if (world.transcript.forgotten > 0) print(cli.stdout, `… ${world.transcript.forgotten} earlier lines`);
+    for (const line of world.transcript.lines()) print(cli.stdout, line);
     print(cli.stdout, '');
   }
-  print(cli.stdout, shownReport(ran.report, wallMs));
-  return ran;
-}
-
-function textOf(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw new EngramError('invalid_argument', `${file} cannot be read: ${(cause as NodeJS.ErrnoException).code ?? 'unknown reason'}`, { cause, hint: 'Give a file that `netsim run --save` has written.' });
-  }
+  print(cli.stdout, shownReport(report, wallMs, again));
+  if (page !== undefined && story) writeFileSync(page, reportPage(report, story, again));
+  return report;
 }

@@ -1,9 +1,8 @@
-import { commandOf } from '../plan.js';
 import type { RunReport } from '../run-plan.js';
 import { quantile, shown } from '../statistics.js';
 
 /** A run for a person to read: what was run, what was checked, what was measured, and how to have it again. */
-export function shownReport(report: RunReport, wallMs: number): string {
+export function shownReport(report: RunReport, wallMs: number, again: string): string {
   const { plan, counts, checks, samples } = report;
   const speed = counts.virtualMs / Math.max(wallMs, 1);
   return [
@@ -17,7 +16,7 @@ export function shownReport(report: RunReport, wallMs: number): string {
     ...Object.entries(samples).filter(([, values]) => values.length > 0).map(([name, values]) => shownSample(name, values)),
     '',
     verdictLine(report),
-    `again: ${commandOf(plan)}`,
+    `again: ${again}`,
   ].join('\n');
 }
 

@@ -41,7 +41,7 @@ export const experiments: readonly Experiment[] = [
   ...[true, false].map((lifeguard) => experiment(`stall-${lifeguard ? 'on' : 'off'}`, 0.1, 'slow-node', { nodes: 50, lifeguard })),
   ...[8, 32].map((nodes) => experiment(`split-lan-${nodes}`, 0.5, 'clean-split', { nodes, preset: 'lan' })),
   experiment('split-lan-100', 0.02, 'clean-split', { nodes: 100, preset: 'lan' }),
-  ...[32, 100, 1_000].map((nodes) => experiment(`restart-lan-${nodes}`, shareOf(nodes), 'power-cut', { nodes, preset: 'lan' })),
+  ...[32, 100, 1_000].map((nodes) => experiment(`restart-lan-${nodes}`, nodes === 1_000 ? 0.004 : shareOf(nodes), 'power-cut', { nodes, preset: 'lan' })),
   ...presets.flatMap((preset) => idleSizes.map((nodes) => experiment(`idle-${preset}-${nodes}`, nodes === 1_000 ? 0.001 : 0.02, 'calm', { nodes, preset }, idleUntil(idleMs[preset])))),
   experiment('speed', 0.01, 'calm', { nodes: 100, preset: 'lan' }, (plan) => ({ ...idleUntil(60_000)(plan), endMs: 60_000 })),
 ];
