@@ -83,6 +83,22 @@ describe('config', () => {
     expect(values['cluster.swim.keys']).toEqual({ value: '(secret)', source: 'ENGRAM_CLUSTER_SWIM_KEYS' });
   });
 
+  test('check says in both forms what is odd, with its place, and exits 0 all the same', async () => {
+    const odd = { env: { ENGRAM_CLUSTER_ENABLED: 'true', ENGRAM_CLUSTER_BOOTSTRAP_EXPECT: '4' } };
+    const forPeople = await run(['config', 'check'], odd);
+    expect([forPeople.code, forPeople.err]).toEqual([0, '']);
+    expect(forPeople.out).toMatch(/^warning: cluster\.bootstrap_expect is even, .*Use 3 or 5\. {2}\(ENGRAM_CLUSTER_BOOTSTRAP_EXPECT\)$/m);
+    expect(forPeople.out.endsWith('The configuration is good, with 2 warnings.\n')).toBe(true);
+    const forScripts = await run(['config', 'check', '--json'], odd);
+    expect(forScripts.code).toBe(0);
+    expect(JSON.parse(forScripts.out)).toMatchObject({ ok: true, warnings: [{ key: 'cluster.enabled', source: 'ENGRAM_CLUSTER_ENABLED' }, { key: 'cluster.bootstrap_expect', source: 'ENGRAM_CLUSTER_BOOTSTRAP_EXPECT' }] });
+  });
+
+  test('check says what its exit codes mean, and exits 2 when it is called wrongly', async () => {
+    expect((await run(['config', 'check', '--help'])).out).toContain('Exit codes: 0 a start would go through, with warnings or without; 1 it would be refused; 2 called wrongly.');
+    expect((await run(['config', 'check', '--colour'])).code).toBe(2);
+  });
+
   test('check exits 1 and says everything that is wrong', async () => {
     const wrong = { env: { ENGRAM_LOG_LEVEL: 'loud', ENGRAM_CLUSTER_ENABLED: 'maybe' } };
     const forPeople = await run(['config', 'check'], wrong);

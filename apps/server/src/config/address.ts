@@ -26,6 +26,13 @@ export function formatAddress({ host, port }: Address): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
+/** A port alone, as a number or as its digits; undefined when it is none. */
+export function parsePort(written: unknown): number | undefined {
+  if (typeof written !== 'string' && typeof written !== 'number') return undefined;
+  const digits = String(written).trim();
+  return /^\d{1,5}$/.test(digits) && Number(digits) <= 65_535 ? Number(digits) : undefined;
+}
+
 /** Whether DNS can be asked for it: a name, possibly with a dot at its end, and not an IPv4 address. */
 export function isDnsName(name: string): boolean {
   return hostName.test(name.replace(/\.$/, '')) && !/^\d{1,3}(\.\d{1,3}){3}$/.test(name);

@@ -1,4 +1,4 @@
-import { parseAddress } from './address.js';
+import { parseAddress, parsePort } from './address.js';
 import type { Alias } from './aliases.js';
 import { keys } from './keys.js';
 import { isSecret, problemOf, showValue, type Problem } from './problems.js';
@@ -58,6 +58,6 @@ function sameValue(one: Setting, other: Setting): boolean {
 }
 
 function portOf({ portOnly, value }: Setting): number | undefined {
-  if (portOnly === true) return /^\d{1,5}$/.test(String(value).trim()) ? Number(value) : undefined;
+  if (portOnly === true) return parsePort(value);
   return typeof value === 'string' ? parseAddress(value)?.port : undefined;
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { formatAddress, parseAddress, type Address } from './address.js';
+import { formatAddress, parseAddress, parsePort, type Address } from './address.js';
 import { checks } from './checks.js';
 import { isInert, isOfCluster } from './cluster-checks.js';
 import { sourceOfKey } from './discovery-checks.js';
@@ -132,10 +132,10 @@ function mergeLayers(layers: readonly (readonly Setting[])[]): Map<string, Setti
 }
 
 function withPort(below: Setting | undefined, setting: Setting): unknown {
-  const port = String(setting.value).trim();
-  if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) return setting.value;
+  const port = parsePort(setting.value);
+  if (port === undefined) return setting.value;
   const host = (typeof below?.value === 'string' ? parseAddress(below.value) : undefined) ?? (defaults.get(setting.path) as Address);
-  return formatAddress({ host: host.host, port: Number(port) });
+  return formatAddress({ host: host.host, port });
 }
 
 /** A default that goes with no value of another key is reported together with where that one was written. */

@@ -25,11 +25,16 @@ A node runs without any configuration. What it is told comes from four places, e
    an empty variable counts as not set,
 4. flags of \`engram start\`.
 
-\`engram config check\` prints every value and where it was written. A key that does not exist, a value that breaks its
-rule and values that do not go together stop the start, all reported at once.
+\`engram config check\` prints every value and where it was written, and warns of what is odd. It takes the flags of
+\`start\`, prints JSON with \`--json\`, and exits 0 when a start would go through, with warnings or without, 1 when it would
+be refused, and 2 when it was called wrongly. A key that does not exist, a value that breaks its rule and values that do
+not go together stop the start, all reported at once, each with the line or the variable it was written in.
 
 Durations are written \`"250ms"\`, \`"30s"\`, \`"5m"\`, \`"24h"\` or as a number in the unit the key ends in. Sizes are written
 \`"64MiB"\`, \`"10MB"\` or as a number of bytes.
+
+A secret may stand in the file, come in its variable, or lie in a file of its own that the key ending in \`_file\` names, as
+Docker and Kubernetes mount them: \`ENGRAM_CLUSTER_SWIM_KEYS_FILE=/run/secrets/swim-keys\`. No secret is ever printed.
 
 \`\`\`toml
 [node]
