@@ -10,7 +10,7 @@ import { freePorts, startServerProcess, type ServerProcess } from '../harness/se
 const engram = resolve(import.meta.dirname, '../../apps/server/bin/engram.js');
 
 /** What the preset `fast` promises is 3 s; this much is given to a machine that has other things to do. */
-const limitMs = 10_000;
+const limitMs = 20_000;
 
 interface Peers {
   readonly alive: number;
@@ -62,19 +62,6 @@ async function seenByAll(observers: readonly Node[], sinceMs: number, asked: (pe
   }
 }
 
-/**
- * Waits until no node takes itself for slow. Nodes that have just started, or had to wait for the processor, give
- * others more time, and what is to be measured is a cluster at rest. A machine that never rests is measured as it is.
- */
-async function atRest(asked: readonly Node[]): Promise<void> {
-  const sinceMs = performance.now();
-  while (performance.now() - sinceMs < limitMs) {
-    const texts = await Promise.all(asked.map(async ({ process }) => (await request(`${process.url}/metrics`)).body.text()));
-    if (texts.every((text) => /^engram_swim_health_score 0$/m.test(text))) return;
-    await new Promise((settle) => setTimeout(settle, 50));
-  }
-}
-
 function cli(...argv: string[]): { status: number | null; stdout: string } {
   const { status, stdout } = spawnSync(process.execPath, [engram, ...argv], { encoding: 'utf8', timeout: 60_000 });
   return { status, stdout };
@@ -106,7 +93,6 @@ test('three nodes see each other; a killed one is dead to the others, its restar
   const metMs = await seenByAll(nodes, performance.now(), ({ alive }) => alive === 2);
   for (const node of nodes) await expectStatus(node, 'alive: 2\nsuspect: 0\ndead: 0\n');
 
-  await atRest(nodes);
   let sinceMs = performance.now();
   await third.process.kill('SIGKILL');
   const deadMs = await seenByAll(others, sinceMs, ({ alive, dead }) => alive === 1 && dead === 1);
