@@ -42,6 +42,7 @@ function mixed(hash: number): number {
   return (h ^ (h >>> 16)) >>> 0;
 }
 
+/** Whether a claim says less, the same or more than what is known. */
 export type Order = 'older' | 'same' | 'newer';
 
 /** Where `claim` stands to `known`: by epoch, then incarnation, then state. A total order, so any mix of claims ends the same. */

@@ -84,4 +84,5 @@ export interface Packet {
   readonly messages: readonly WireMessage[];
 }
 
+/** How a packet came: some messages are allowed on one only. */
 export type Channel = 'datagram' | 'stream';
