@@ -178,3 +178,10 @@ test('netsim scenarios lists what there is', async () => {
   expect(out).toMatch(/kill-one +One process is killed/);
   expect(out).toMatch(/forgets-to-refute +Members are deaf .* \(views-heal in clean-split\)/);
 });
+
+test.each(['', 'run', 'sweep', 'replay', 'shrink', 'figures', 'scenarios'])('netsim %s --help', async (command) => {
+  const { code, out } = await netsim(...(command === '' ? [] : [command]), '--help');
+  expect(code).toBe(0);
+  // As many processes as the machine has cores, which is another number elsewhere.
+  expect(out.replace(/(processes at one time\s+\(default:)\s+\d+\)/, '$1 cores)')).toMatchSnapshot();
+});

@@ -1,4 +1,4 @@
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { availableParallelism } from 'node:os';
 import { EngramError } from '@engram/kernel';
 import { flaws } from '../flaws/index.js';
@@ -82,7 +82,7 @@ function programFor(cli: Cli, done: (code: number | undefined) => void): Command
   program
     .command('figures')
     .description('measure what membership has to reach, and print it beside the aims')
-    .option('--seeds <a..b>', 'of small clusters; large ones take the first few of them', parseSeeds, { from: 1, to: 40 })
+    .addOption(new Option('--seeds <a..b>', 'of small clusters; large ones take the first few of them').argParser(parseSeeds).default({ from: 1, to: 40 }, '1..40'))
     .option('--jobs <count>', 'processes at one time', parseCount(jobsMax), availableParallelism())
     .option('--rows <names>', 'only these, comma-separated: a name, or a part of several', parseNames)
     .option('--budget-minutes <minutes>', 'start no run after so long; 0 shows what the file has', parseMinutes)
