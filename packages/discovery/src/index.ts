@@ -17,6 +17,7 @@ export { createDiscovery } from './node/create-discovery.js';
 // Where they are looked for.
 export { staticSource, type StaticSourceOptions } from './node/static-source.js';
 export { dnsSource, type DnsSourceOptions } from './node/dns-source.js';
+export { multicastSource, type MulticastCounters, type MulticastSource, type MulticastSourceOptions } from './node/multicast-source.js';
 
 // What a discovery is.
 export type {

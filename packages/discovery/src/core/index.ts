@@ -2,3 +2,4 @@ export { DiscoveryCore, watchedRefreshFactor, type Answer, type DiscoveryEffect,
 export type { EndpointSet, SourceFailure } from './endpoint-set.js';
 export { canonicalHost, defaultPort, familyOf, parseEndpoint, readEndpoint, spelled, type Endpoint } from './endpoint.js';
 export { answerEndpointsMax, cleanAnswer, unionOf, type CleanAnswer, type Union } from './union.js';
+export { announcementsMissedMax, Neighbours, type Announcement } from './neighbours.js';
