@@ -138,7 +138,7 @@ function unreachable({ cluster: { enabled, advertise, swim, discovery } }: Confi
   return { as: 'warn', reason: `${what} an address that only this machine can call, but ${others}`, suggestion: 'Bind SWIM to an address of the network, or advertise one.' };
 }
 
-export function otherListener(port: number, server: Config['server']): string | undefined {
+function otherListener(port: number, server: Config['server']): string | undefined {
   const listeners: readonly (readonly [string, Address])[] = [['server.http_bind', server.http_bind], ['server.grpc_bind', server.grpc_bind]];
   return listeners.find(([, bind]) => bind.port !== 0 && bind.port === port)?.[0];
 }
