@@ -2,6 +2,7 @@ import type { Clock, Random } from '@engram/kernel';
 import type { DiscoverySource, SelfRegistration } from './source.js';
 import type { EndpointSet, SourceFailure } from './core/index.js';
 
+/** Which sources are asked, and the bounds of what is kept of their answers. */
 export interface CreateDiscoveryOptions {
   /** Asked in parallel; the union of their answers counts. At least one, at most 16. */
   readonly sources: readonly DiscoverySource[];
@@ -28,17 +29,20 @@ export type DiscoveryEvent =
   | { readonly kind: 'registered'; readonly source: string }
   | { readonly kind: 'registration-failed'; readonly source: string; readonly reason: string; readonly hint: string };
 
+/** An endpoint, and the sources that name it. */
 export interface FoundEndpoint {
   readonly endpoint: string;
   readonly sources: readonly string[];
 }
 
+/** How long to wait for an answer. */
 export interface DiscoverOptions {
   readonly signal?: AbortSignal;
   /** Sources that have not answered by then count as failed in what is returned; they are not interrupted. @default the longest limit among the sources */
   readonly timeoutMs?: number;
 }
 
+/** How one source stands. */
 export interface SourceHealth {
   readonly source: string;
   /** `waiting`: never heard; `ok`: the last look-up succeeded; `failing`: it failed, and what was answered before still counts. */
@@ -60,6 +64,7 @@ export interface SourceHealth {
   readonly notes: readonly string[];
 }
 
+/** How all sources stand. */
 export interface DiscoveryHealth {
   readonly sources: readonly SourceHealth[];
   readonly endpoints: number;
@@ -67,11 +72,13 @@ export interface DiscoveryHealth {
   readonly complete: boolean;
 }
 
+/** Who knows which endpoints are reachable: discovery itself does not. */
 export interface HealthOptions {
   /** Whether the membership holds a peer alive at this endpoint. */
   readonly isReachable?: (endpoint: string) => boolean;
 }
 
+/** What one source was asked and answered, as counters since the creation. */
 export interface SourceMetrics {
   readonly source: string;
   readonly attempts: number;
@@ -91,6 +98,7 @@ export interface HistogramSnapshot {
   readonly sum: number;
 }
 
+/** What all sources were asked and answered. */
 export interface DiscoveryMetrics {
   readonly sources: readonly SourceMetrics[];
   /** Endpoints in the current set. */
@@ -103,6 +111,7 @@ export interface RegistrationOutcome {
   readonly failures: readonly SourceFailure[];
 }
 
+/** Several sources as one: the union of what they say, kept up to date. Made by `createDiscovery`. */
 export interface Discovery extends AsyncIterable<EndpointSet>, AsyncDisposable {
   /** Begins to ask, to watch and to refresh. Does nothing when already started. */
   start(): void;
@@ -113,7 +122,9 @@ export interface Discovery extends AsyncIterable<EndpointSet>, AsyncDisposable {
   /** Endpoints as `createSwim` takes its seeds: at most `max` of each set, chosen and ordered at random. @default max 256 */
   seeds(options?: { readonly max?: number; readonly signal?: AbortSignal }): AsyncIterable<readonly string[]>;
   readonly current: EndpointSet;
+  /** How each source stands now, a snapshot. */
   health(options?: HealthOptions): DiscoveryHealth;
+  /** Counters so far, a snapshot. */
   metrics(): DiscoveryMetrics;
   /** Registers this node with every source that can do it. Resolves when each was tried once. */
   register(self: SelfRegistration): Promise<RegistrationOutcome>;

@@ -37,11 +37,13 @@ export interface DiscoverySource {
   close?(): Promise<void>;
 }
 
+/** Given to each call of a source. */
 export interface SourceCallOptions {
   /** Aborts when the time is up or the discovery stops. A source lets go of its sockets and timers then. */
   readonly signal: AbortSignal;
 }
 
+/** What a source says when it is asked, or when its watch tells of a change. */
 export interface SourceAnswer {
   /** `host:port` or `[v6]:port`, as `createSwim` takes its seeds; the port 7946 when left out. Spelling, order and repetitions do not matter. */
   readonly endpoints: readonly string[];

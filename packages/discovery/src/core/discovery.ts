@@ -13,6 +13,7 @@ export interface SourceRules {
   readonly registers: boolean;
 }
 
+/** What the core has to know besides its sources. */
 export interface DiscoveryOptions {
   /** Addresses of this node. */
   readonly self: readonly string[];
@@ -54,6 +55,7 @@ export type DiscoveryInput =
   | ({ readonly kind: 'register-failed'; readonly source: string; readonly attempt: number } & Failure)
   | { readonly kind: 'deregister' };
 
+/** What the driver has to do, and what it may tell. Attempts number the look-ups, watches and registrations of a source. */
 export type DiscoveryEffect =
   | { readonly kind: 'look-up'; readonly source: string; readonly attempt: number }
   /** The look-up is over: nobody needs to wait for it any more, and what still runs of it is aborted. */

@@ -12,6 +12,7 @@ export interface EndpointSet {
   readonly failures: readonly SourceFailure[];
 }
 
+/** A source that could not be asked, and why. */
 export interface SourceFailure {
   readonly source: string;
   /** What was asked, where, and why it failed. */

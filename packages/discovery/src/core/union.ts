@@ -27,6 +27,7 @@ export function cleanAnswer(endpoints: readonly unknown[], endpointsMax: number)
   return { endpoints: [...found].sort().slice(0, endpointsMax), notes };
 }
 
+/** All answers in one. */
 export interface Union {
   readonly endpoints: readonly string[];
   readonly bySource: Readonly<Record<string, readonly string[]>>;
