@@ -17,6 +17,10 @@ export { createDiscovery } from './node/create-discovery.js';
 // Where they are looked for.
 export { staticSource, type StaticSourceOptions } from './node/static-source.js';
 export { dnsSource, type DnsSourceOptions } from './node/dns-source.js';
+export { consulSource, type ConsulSourceOptions } from './node/consul-source.js';
+export { etcdSource, type EtcdSourceOptions } from './node/etcd-source.js';
+export { kubernetesSource, type KubernetesSourceOptions } from './node/kubernetes-source.js';
+export { awsSource, type AwsSourceOptions } from './node/aws-source.js';
 export { multicastSource, type MulticastCounters, type MulticastSource, type MulticastSourceOptions } from './node/multicast-source.js';
 
 // What a discovery is.

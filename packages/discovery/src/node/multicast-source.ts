@@ -139,7 +139,8 @@ class Multicast implements MulticastSource {
       this.#emit = () => emit(this.#answer());
       this.#fail = (error) => settle(() => reject(this.#refusal('hearing', error)));
       signal.addEventListener('abort', onAbort, { once: true });
-      emit(this.#answer());
+      // Nobody heard yet is no answer: the look-up asks, and waits for those who are there.
+      if (this.#neighbours.endpoints().length > 0) emit(this.#answer());
     });
   }
 

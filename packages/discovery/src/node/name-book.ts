@@ -1,4 +1,5 @@
 import { lookup } from 'node:dns/promises';
+import pRetry from 'p-retry';
 
 /** Every literal that a name stands for at the moment. Rejects when there is none. */
 export type NameLookup = (name: string) => Promise<readonly string[]>;
@@ -8,6 +9,10 @@ export const machineNameLookup: NameLookup = async (name) => (await lookup(name,
 
 /** The system's look-ups run on a few threads that the whole process shares, files included; they must not all be taken. */
 const lookUpsMax = 2;
+
+/** A resolver that is not up yet, as in a container that has just started, is asked again within the same look-up. */
+const retriesMax = 2;
+const retryMs = 50;
 
 export interface NameAnswer {
   /** Also those of an earlier look-up, when the last one failed. */
@@ -44,7 +49,7 @@ export class NameBook {
     const running = this.#asking.get(name);
     if (running) return running;
     const asking = this.#turn()
-      .then(() => this.#lookup(name))
+      .then(() => pRetry(() => this.#lookup(name), { retries: retriesMax, minTimeout: retryMs, randomize: true, unref: true, shouldRetry: ({ error }) => isPassing(error) }))
       .then(
         (literals) => void this.#known.set(name, literals),
         (error: unknown) => (error as NodeJS.ErrnoException | undefined)?.code ?? String(error),
@@ -68,4 +73,8 @@ export class NameBook {
     if (next) next();
     else this.#running -= 1;
   }
+}
+
+function isPassing(error: Error): boolean {
+  return (error as NodeJS.ErrnoException).code === 'EAI_AGAIN';
 }

@@ -25,6 +25,17 @@ test('each refresh looks names up anew; a name that stops resolving keeps its ad
   expect(await source.lookUp({ signal })).toEqual({ endpoints: ['10.0.0.2:1', '[fd00::2]:1'], notes: ['api cannot be resolved (ENOTFOUND); its last addresses are used'] });
 });
 
+test('a resolver that is not up yet is asked again within the same look-up, and one that knows no such name is not', async () => {
+  const again = Object.assign(new Error('again'), { code: 'EAI_AGAIN' });
+  const answers = [Promise.reject(again), Promise.reject(again), Promise.resolve(['10.0.0.1'])];
+  answers.forEach((answer) => answer.catch(() => undefined));
+  expect(await staticSource({ seeds: ['api:1'], lookup: () => answers.shift() as Promise<string[]> }).lookUp({ signal })).toEqual({ endpoints: ['10.0.0.1:1'], notes: [] });
+  let asked = 0;
+  const unknown = () => (asked++, Promise.reject(Object.assign(new Error('unknown'), { code: 'ENOTFOUND' })));
+  await expect(staticSource({ seeds: ['api:1'], lookup: unknown }).lookUp({ signal })).rejects.toThrow('ENOTFOUND');
+  expect(asked).toBe(1);
+});
+
 test('a name that cannot be resolved hides no other seed', async () => {
   const source = staticSource({ seeds: ['gone:1', '10.0.0.1:1'], lookup: () => Promise.reject(new Error('no such name')) });
   expect(await source.lookUp({ signal })).toEqual({ endpoints: ['10.0.0.1:1'], notes: ['gone cannot be resolved (Error: no such name)'] });
