@@ -23,7 +23,12 @@ function entriesOf(directory) {
 }
 
 /** Helpers of exported types that a reader needs no name for. */
-const unnamed = { '@engram/kernel': ['Id'], '@engram/rpc': ['HandlerOf', 'MessageFns', 'Builtin'], '@engram/swim': ['WithoutMember'] };
+const unnamed = {
+  '@engram/discovery': ['Failure'],
+  '@engram/kernel': ['Id'],
+  '@engram/rpc': ['HandlerOf', 'MessageFns', 'Builtin'],
+  '@engram/swim': ['WithoutMember'],
+};
 
 const directories = readdirSync(join(root, 'packages'))
   .filter((name) => values.package === undefined || values.package.includes(name))
