@@ -52,6 +52,8 @@ export class EtcdServer implements AsyncDisposable {
       ...this.#arguments,
     ], { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ETCD_UNSUPPORTED_ARCH: process.arch } });
     this.#process = child;
+    // A test run that is cut short must not leave a server behind.
+    process.once('exit', () => child.kill('SIGKILL'));
     let log = '';
     await new Promise<void>((resolve, reject) => {
       child.stderr.setEncoding('utf8').on('data', (part: string) => {

@@ -1,4 +1,4 @@
-import { EngramError, OptionsError } from '@engram/kernel';
+import { OptionsError, type EngramError } from '@engram/kernel';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { describeInstances, errorAnswer, instance } from '../../test/aws-fixtures.js';
 import { closedPort, forever, ScriptedServer, sendHalf, sendWithoutEnd, type Script } from '../../test/scripted-server.js';

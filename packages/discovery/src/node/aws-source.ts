@@ -6,10 +6,11 @@ import { apiAddress } from './api-address.js';
 import { collectReservations, isRegion, nextToken } from './aws-answer.js';
 import { regionOfInstance } from './aws-region.js';
 import { answerBytesMax, withoutSecrets } from './bounded-http.js';
-import { CollectedEndpoints, isPort } from './collected-endpoints.js';
+import { CollectedEndpoints } from './collected-endpoints.js';
 import { loadOptionalPeer, type ImportModule } from './optional-peer.js';
+import { checkWhole, type SourceTiming } from './source-options.js';
 
-export interface AwsSourceOptions {
+export interface AwsSourceOptions extends SourceTiming {
   /** Instances that carry this tag … */
   readonly tagKey: string;
   /** … with this value. */
@@ -22,8 +23,6 @@ export interface AwsSourceOptions {
   readonly privateIp?: boolean;
   /** Another address of the EC2 API, such as a VPC endpoint. @default that of the region */
   readonly endpoint?: string;
-  /** @default 'aws' */
-  readonly name?: string;
   /** EC2 limits how often it is asked, over all that one account runs. @default 60_000 */
   readonly refreshMs?: number;
   /** For one look-up, in milliseconds. @default 10_000 */
@@ -76,10 +75,11 @@ class AwsSource implements DiscoverySource {
     this.name = options.name ?? 'aws';
     this.refreshMs = options.refreshMs ?? 60_000;
     this.timeoutMs = options.timeoutMs ?? 10_000;
+    checkWhole('timeoutMs', this.timeoutMs, 10, 600_000);
     if (options.tagKey === '' || options.tagKey.length > 128) throw new OptionsError('tagKey', 'must be the key of a tag, of 1 to 128 characters');
     if (options.tagValue.length > 256) throw new OptionsError('tagValue', 'must have at most 256 characters');
     if (options.region !== undefined && !isRegion(options.region)) throw new OptionsError('region', 'must be like "eu-central-1"');
-    if (!isPort(this.#port)) throw new OptionsError('port', 'must be a whole number from 1 to 65535');
+    checkWhole('port', this.#port, 1, 65_535);
     if (options.endpoint !== undefined) apiAddress('endpoint', options.endpoint, { scheme: 'https', port: 443 });
   }
 

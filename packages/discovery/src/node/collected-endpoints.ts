@@ -45,7 +45,7 @@ export class CollectedEndpoints {
 }
 
 /** Whether the value can be a port that something listens on. */
-export function isPort(value: unknown): value is number {
+function isPort(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 65_535;
 }
 

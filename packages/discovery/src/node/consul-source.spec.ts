@@ -169,6 +169,14 @@ describe('a registration', () => {
   });
 });
 
+test('a registration whose answer was lost is taken back all the same', async () => {
+  await using server = await ScriptedServer.start(({ path }, response) => void (path.includes('deregister') ? response.end() : response.socket?.destroy()));
+  const source = consulSource({ address: server.address });
+  await expect(source.register?.(self, forever)).rejects.toMatchObject({ code: 'discovery_failed' });
+  await source.deregister?.(forever);
+  expect(server.asked.at(-1)?.path).toBe('/v1/agent/service/deregister/engram-n1');
+});
+
 describe('options', () => {
   test('that cannot work are refused by name, and no secret is repeated', () => {
     expect(() => consulSource({ address: 'http://user:pass@consul:8500' })).toThrow(/^option address must not carry a user or a password/);

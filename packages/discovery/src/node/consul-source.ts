@@ -5,8 +5,9 @@ import { callHttp, failed, parseJson, refused, type HttpAnswer, type HttpCall, t
 import { endpointsOfCatalogue, endpointsOfHealth, nextIndex, type ConsulIndex } from './consul-answer.js';
 import { serviceDefinition, type ConsulServiceDefinition } from './consul-registration.js';
 import { pause } from './pause.js';
+import { checkWhole, type SourceTiming } from './source-options.js';
 
-export interface ConsulSourceOptions {
+export interface ConsulSourceOptions extends SourceTiming {
   /** The Consul agent to ask, best the one on this host. @default '127.0.0.1:8500' */
   readonly address?: string;
   /** Name of the service that the nodes of the cluster register as. @default 'engram' */
@@ -25,8 +26,6 @@ export interface ConsulSourceOptions {
   /** @default 'http' */
   readonly scheme?: 'http' | 'https';
   readonly tls?: TlsOptions;
-  /** @default 'consul' */
-  readonly name?: string;
   /** How often to ask besides the watch, in milliseconds. @default 60_000 */
   readonly refreshMs?: number;
   /** For one look-up, in milliseconds. @default 5_000 */
@@ -72,8 +71,9 @@ class ConsulSource implements DiscoverySource {
     this.name = options.name ?? 'consul';
     this.refreshMs = options.refreshMs ?? 60_000;
     this.timeoutMs = options.timeoutMs ?? 5_000;
+    checkWhole('timeoutMs', this.timeoutMs, 10, 600_000);
     if (this.#service === '') throw new OptionsError('service', 'must be the name of a service');
-    if (!(this.#waitMs >= 1_000 && this.#waitMs <= 600_000)) throw new OptionsError('waitMs', 'must be between 1000 and 600000; Consul holds a query no longer');
+    checkWhole('waitMs', this.#waitMs, 1_000, 600_000);
     if (options.token !== undefined && !/^[\x21-\x7e]+$/.test(options.token)) throw new OptionsError('token', 'must be printable ASCII without spaces; check for a line break at its end');
   }
 
@@ -110,8 +110,9 @@ class ConsulSource implements DiscoverySource {
     const definition = serviceDefinition(this.#service, this.#options.tag, self);
     const before = this.#registered;
     if (before !== undefined && before.ID !== definition.ID) await this.deregister({ signal });
-    await this.#tellAgent(definition, signal);
+    // Noted before it is known to have worked: an answer may get lost, and leaving must take back what the agent heard.
     this.#registered = definition;
+    await this.#tellAgent(definition, signal);
   }
 
   async deregister({ signal }: SourceCallOptions): Promise<void> {

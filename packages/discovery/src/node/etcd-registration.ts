@@ -81,9 +81,8 @@ export class EtcdRegistration {
   }
 
   async #grantAndPut(signal: AbortSignal): Promise<void> {
-    const granted = await this.#client.call('lease/grant', { TTL: String(Math.ceil(this.#ttlMs / 1_000)) }, signal, 'lease', grantedLease);
-    await this.#client.call('kv/put', { key: this.#key, value: this.#value, lease: granted }, signal, 'write', anything);
-    this.#lease = granted;
+    this.#lease = await this.#client.call('lease/grant', { TTL: String(Math.ceil(this.#ttlMs / 1_000)) }, signal, 'lease', grantedLease);
+    await this.#client.call('kv/put', { key: this.#key, value: this.#value, lease: this.#lease }, signal, 'write', anything);
   }
 }
 

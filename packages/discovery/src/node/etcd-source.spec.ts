@@ -1,9 +1,11 @@
 import { OptionsError } from '@engram/kernel';
 import { describe, expect, test, vi } from 'vitest';
 import { testBadDays } from '../../test/bad-days.js';
+import { selfSigned } from '../../test/certificate.js';
 import { EtcdServer, etcdMissing } from '../../test/etcd-server.js';
 import { closedPort, forever, ScriptedServer } from '../../test/scripted-server.js';
 import type { SourceAnswer } from '../source.js';
+import { createDiscovery } from './create-discovery.js';
 import { etcdSource, type EtcdSourceOptions } from './etcd-source.js';
 
 if (etcdMissing !== undefined) console.warn(`skipped: tests of the etcd source against a real etcd; ${etcdMissing}`);
@@ -42,6 +44,26 @@ describe.skipIf(etcdMissing !== undefined)('against a real etcd', { timeout: 60_
     expect((await source.lookUp(forever)).endpoints).toEqual(['10.0.0.1:7999']);
     await source.deregister?.(forever);
     expect((await source.lookUp(forever)).endpoints).toEqual([]);
+  });
+
+  test('three nodes find each other through it, and what they found outlives etcd', async () => {
+    await using etcd = await EtcdServer.start();
+    const endpointOf = (port: number): string => `10.0.0.1:${port}`;
+    const ports = [7946, 7947, 7948];
+    const discoveryThrough = () => createDiscovery({ sources: [etcdSource({ endpoints: [etcd.address] })] });
+    await using one = discoveryThrough();
+    await using two = discoveryThrough();
+    await using three = discoveryThrough();
+    const discoveries = [one, two, three];
+    for (const [i, discovery] of discoveries.entries()) {
+      discovery.start();
+      expect(await discovery.register(self(`n${i}`, ports[i]))).toEqual({ registered: ['etcd'], failures: [] });
+    }
+    const everyoneFoundTheOthers = (): void => discoveries.forEach(({ current }, i) => expect(current.endpoints).toEqual(ports.filter((port) => port !== ports[i]).map(endpointOf)));
+    await vi.waitFor(everyoneFoundTheOthers, soon);
+    await etcd.down();
+    await vi.waitFor(async () => expect((await one.discover()).failures[0]).toMatchObject({ source: 'etcd', reason: expect.stringContaining('refused') }), soon);
+    everyoneFoundTheOthers();
   });
 
   test('one prefix does not see the nodes of another, and keys put by hand count', async () => {
@@ -166,6 +188,33 @@ describe.skipIf(etcdMissing !== undefined)('against a real etcd', { timeout: 60_
     await etcd.ask('kv/put', { key: base64('/engram/nodes/n1'), value: base64('10.0.0.1:7946') });
     const source = etcdSource({ endpoints: [`127.0.0.1:${await closedPort()}`, etcd.address] });
     expect((await source.lookUp(forever)).endpoints).toEqual(['10.0.0.1:7946']);
+  });
+
+  test('a registration whose answer was lost is taken back all the same', async () => {
+    await using etcd = await EtcdServer.start();
+    // Passes everything on, but breaks off the answer to the write of the key.
+    await using between = await ScriptedServer.start(async ({ path, body }, response) => {
+      const answer = await (await fetch(`http://${etcd.address}${path}`, { method: 'POST', body })).text();
+      if (path.endsWith('/put')) response.socket?.destroy();
+      else response.end(answer);
+    });
+    const source = etcdSource({ endpoints: [between.address] });
+    await expect(source.register?.(self('n1'), forever)).rejects.toMatchObject({ code: 'discovery_failed' });
+    expect((await source.lookUp(forever)).endpoints).toEqual(['10.0.0.1:7946']);
+    await source.deregister?.(forever);
+    expect((await source.lookUp(forever)).endpoints).toEqual([]);
+  });
+
+  test('over TLS the authority must be given, and then all works', async (context) => {
+    using certificate = selfSigned();
+    if (certificate === undefined) return context.skip('no openssl on this machine');
+    await using etcd = await EtcdServer.start(certificate);
+    const source = etcdSource({ endpoints: [etcd.address], tls: { ca: certificate.cert } });
+    await source.register?.(self('n1'), forever);
+    expect((await source.lookUp(forever)).endpoints).toEqual(['10.0.0.1:7946']);
+    await source.deregister?.(forever);
+    await expect(etcdSource({ endpoints: [`https://${etcd.address}`] }).lookUp(forever)).rejects.toMatchObject({ hint: expect.stringContaining('certificate authority is given') });
+    await expect(etcdSource({ endpoints: [etcd.address] }).lookUp(forever)).rejects.toMatchObject({ code: 'discovery_failed' });
   });
 
   describe('with authentication', () => {

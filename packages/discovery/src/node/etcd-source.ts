@@ -6,8 +6,9 @@ import { endOfPrefix, keysMax, listingOf, registeredValue, watchMessage, type Et
 import { EtcdClient, type EtcdCredentials } from './etcd-client.js';
 import { EtcdRegistration } from './etcd-registration.js';
 import { pause } from './pause.js';
+import { checkWhole, type SourceTiming } from './source-options.js';
 
-export interface EtcdSourceOptions {
+export interface EtcdSourceOptions extends SourceTiming {
   /** Client addresses of members, tried in turn. @default ['127.0.0.1:2379'] */
   readonly endpoints?: readonly string[];
   /** Nodes stand under this prefix followed by their id; one prefix per cluster. @default '/engram/nodes/' */
@@ -18,8 +19,6 @@ export interface EtcdSourceOptions {
   readonly tls?: TlsOptions;
   /** How long the key of a node that is gone stays, in milliseconds; whole seconds count. @default 30_000 */
   readonly leaseTtlMs?: number;
-  /** @default 'etcd' */
-  readonly name?: string;
   /** How often to ask besides the watch, in milliseconds. @default 60_000 */
   readonly refreshMs?: number;
   /** For one look-up, all members together, in milliseconds. @default 5_000 */
@@ -58,11 +57,12 @@ class EtcdSource implements DiscoverySource {
     this.name = options.name ?? 'etcd';
     this.refreshMs = options.refreshMs ?? 60_000;
     this.timeoutMs = options.timeoutMs ?? 5_000;
+    checkWhole('timeoutMs', this.timeoutMs, 10, 600_000);
     this.#prefix = options.prefix ?? '/engram/nodes/';
     this.#leaseTtlMs = options.leaseTtlMs ?? 30_000;
     if (endpoints.length === 0 || endpoints.length > 16) throw new OptionsError('endpoints', 'must name one member at least and 16 at most');
     if (this.#prefix === '') throw new OptionsError('prefix', 'must not be empty, or every key of etcd would be taken for a node');
-    if (!(this.#leaseTtlMs >= 1_000 && this.#leaseTtlMs <= 3_600_000)) throw new OptionsError('leaseTtlMs', 'must be between 1000 and 3600000');
+    checkWhole('leaseTtlMs', this.#leaseTtlMs, 1_000, 3_600_000);
     const key = Buffer.from(this.#prefix);
     this.#range = { key: key.toString('base64'), range_end: Buffer.from(endOfPrefix(key)).toString('base64') };
     this.#client = new EtcdClient({
@@ -94,12 +94,10 @@ class EtcdSource implements DiscoverySource {
   }
 
   async register(self: SelfRegistration, { signal }: SourceCallOptions): Promise<void> {
-    const before = this.#registration;
-    this.#registration = undefined;
-    await before?.abandon();
-    const registration = new EtcdRegistration(this.#client, base64(this.#prefix + self.nodeId), base64(registeredValue(self)), this.#leaseTtlMs);
-    await registration.start(signal);
-    this.#registration = registration;
+    await this.#registration?.abandon();
+    // Kept before it is known to have worked: an answer may get lost, and leaving must take back what etcd heard.
+    this.#registration = new EtcdRegistration(this.#client, base64(this.#prefix + self.nodeId), base64(registeredValue(self)), this.#leaseTtlMs);
+    await this.#registration.start(signal);
   }
 
   async deregister({ signal }: SourceCallOptions): Promise<void> {

@@ -3,14 +3,14 @@ import { defaultPort } from '../core/endpoint.js';
 import type { DiscoverySource, SourceAnswer, SourceCallOptions } from '../source.js';
 import { apiAddress, below } from './api-address.js';
 import { callHttp, failed, openLines, parseJson, refused, textOf, type HttpCall } from './bounded-http.js';
-import { isPort } from './collected-endpoints.js';
 import { inClusterAccess, kubeconfigAccess, serviceAccountDirectory, type KubernetesAccess } from './kubernetes-access.js';
 import { listPage, statusMessage, watchEvent, type KubernetesResource, type PortChoice } from './kubernetes-answer.js';
 import { KubernetesObjects } from './kubernetes-objects.js';
 import type { ImportModule } from './optional-peer.js';
 import { pause } from './pause.js';
+import { checkWhole, type SourceTiming } from './source-options.js';
 
-export interface KubernetesSourceOptions {
+export interface KubernetesSourceOptions extends SourceTiming {
   /** `pods` asks for the pods themselves; `endpointslices` for what a service points at. @default 'pods' */
   readonly resource?: KubernetesResource;
   /** As kubectl takes it: `app=engram`; for slices usually `kubernetes.io/service-name=engram`. */
@@ -27,8 +27,6 @@ export interface KubernetesSourceOptions {
   readonly apiServer?: string;
   /** @default '/var/run/secrets/kubernetes.io/serviceaccount' */
   readonly serviceAccountDirectory?: string;
-  /** @default 'kubernetes' */
-  readonly name?: string;
   /** How often to ask besides the watch, in milliseconds. @default 60_000 */
   readonly refreshMs?: number;
   /** For one look-up, in milliseconds. @default 10_000 */
@@ -73,10 +71,11 @@ class KubernetesSource implements DiscoverySource {
     this.name = options.name ?? 'kubernetes';
     this.refreshMs = options.refreshMs ?? 60_000;
     this.timeoutMs = options.timeoutMs ?? 10_000;
+    checkWhole('timeoutMs', this.timeoutMs, 10, 600_000);
     if (this.#resource !== 'pods' && this.#resource !== 'endpointslices') throw new OptionsError('resource', 'must be "pods" or "endpointslices"');
     if (labelSelector.trim() === '') throw new OptionsError('labelSelector', 'must not be empty, or every pod of the namespace would be taken for a node; write it like "app=engram"');
     if (port !== undefined && portName !== undefined) throw new OptionsError('portName', 'and port contradict one another; give one of them');
-    if (port !== undefined && !isPort(port)) throw new OptionsError('port', 'must be a whole number from 1 to 65535');
+    if (port !== undefined) checkWhole('port', port, 1, 65_535);
     // Only read for the complaint it may have; used when the access is known.
     if (options.apiServer !== undefined) apiAddress('apiServer', options.apiServer, { scheme: 'https', port: 443 });
   }
