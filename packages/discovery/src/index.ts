@@ -19,6 +19,8 @@ export { staticSource, type StaticSourceOptions } from './node/static-source.js'
 export { dnsSource, type DnsSourceOptions } from './node/dns-source.js';
 export { consulSource, type ConsulSourceOptions } from './node/consul-source.js';
 export { etcdSource, type EtcdSourceOptions } from './node/etcd-source.js';
+export type { EtcdCredentials } from './node/etcd-client.js';
+export type { TlsOptions } from './node/bounded-http.js';
 export { kubernetesSource, type KubernetesSourceOptions } from './node/kubernetes-source.js';
 export { awsSource, type AwsSourceOptions } from './node/aws-source.js';
 export { multicastSource, type MulticastCounters, type MulticastSource, type MulticastSourceOptions } from './node/multicast-source.js';
