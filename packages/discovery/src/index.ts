@@ -43,6 +43,8 @@ export type {
 export type { EndpointSet, SourceFailure } from './core/index.js';
 
 // To write a source of one's own.
+export type { KubernetesResource } from './node/kubernetes-answer.js';
 export type { NameLookup } from './node/name-book.js';
+export type { ImportModule } from './node/optional-peer.js';
 export type { SourceTiming } from './node/source-options.js';
 export type { DiscoverySource, SelfRegistration, SourceAnswer, SourceCallOptions } from './source.js';

@@ -1,3 +1,10 @@
+/**
+ * @engram/discovery/core: the deciding part of discovery, without clock, socket or promise, for simulations and for
+ * drivers of one's own.
+ *
+ * @packageDocumentation
+ */
+
 export { DiscoveryCore, watchedRefreshFactor, type Answer, type DiscoveryEffect, type DiscoveryInput, type DiscoveryOptions, type SourceRules, type SourceStatus } from './discovery.js';
 export type { EndpointSet, SourceFailure } from './endpoint-set.js';
 export { canonicalHost, defaultPort, familyOf, parseEndpoint, readEndpoint, spelled, type Endpoint } from './endpoint.js';

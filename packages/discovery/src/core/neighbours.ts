@@ -66,6 +66,7 @@ export class Neighbours {
     return next;
   }
 
+  /** Of everybody known now, in no order. */
   endpoints(): readonly string[] {
     return [...this.#byNode.values()].map(({ announcement }) => announcement.endpoint);
   }

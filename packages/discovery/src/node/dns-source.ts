@@ -5,6 +5,7 @@ import type { DiscoverySource, SourceAnswer, SourceCallOptions } from '../source
 import { machineNameLookup, type NameLookup } from './name-book.js';
 import { checkWhole, type SourceTiming } from './source-options.js';
 
+/** What to ask DNS, and whom. */
 export interface DnsSourceOptions extends Omit<SourceTiming, 'name'> {
   /** What to ask for: `_engram._tcp.example.com` for SRV, `engram.default.svc.cluster.local` for the addresses behind a headless service. */
   readonly name: string;

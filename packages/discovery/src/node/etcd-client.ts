@@ -3,6 +3,7 @@ import { below } from './api-address.js';
 import { callHttp, failed, openLines, parseJson, refused, textOf, type HttpCall, type TlsOptions } from './bounded-http.js';
 import { refusalOf, tokenIn } from './etcd-answer.js';
 
+/** A user of etcd. */
 export interface EtcdCredentials {
   readonly username: string;
   /** Never printed. */

@@ -1,3 +1,4 @@
+/** What of Kubernetes is listed and watched. */
 export type KubernetesResource = 'pods' | 'endpointslices';
 
 /** Which port of a pod or a slice is that of SWIM: a number, or the name that the manifest gives it. */

@@ -9,6 +9,7 @@ import { interfacesFor, MulticastSockets, ownHosts } from './multicast-sockets.j
 import { pause } from './pause.js';
 import { checkWhole, type SourceTiming } from './source-options.js';
 
+/** The group, and how to speak on it. */
 export interface MulticastSourceOptions extends SourceTiming {
   /** Only nodes of a cluster of this name are found. */
   readonly cluster: string;
@@ -26,7 +27,7 @@ export interface MulticastSourceOptions extends SourceTiming {
   readonly random?: Random;
 }
 
-/** What was heard and not used, since the start. */
+/** Frames heard since the start: announcements that were taken, and what was not used. */
 export interface MulticastCounters {
   readonly announcements: number;
   readonly malformed: number;
@@ -40,7 +41,9 @@ export interface MulticastCounters {
   readonly noRoom: number;
 }
 
+/** A source that also tells what it heard on its group. */
 export interface MulticastSource extends DiscoverySource {
+  /** What was heard and not used, and how much was. */
   counters(): MulticastCounters;
 }
 

@@ -4,6 +4,7 @@ import type { DiscoverySource, SourceAnswer, SourceCallOptions } from '../source
 import { machineNameLookup, NameBook, type NameLookup } from './name-book.js';
 import { checkWhole, type SourceTiming } from './source-options.js';
 
+/** The list, and who looks up its names. */
 export interface StaticSourceOptions extends SourceTiming {
   /** `host:port`, `1.2.3.4:port` or `[v6]:port`; the port 7946 when left out. At most 256. */
   readonly seeds: readonly string[];
