@@ -109,12 +109,12 @@ export class HostileDatagrams {
     const random = this.#random;
     const name = () => parseNodeId(random.pick(names));
     const first = random.pick<() => WireMessage>([
-      () => ({ kind: 'ping', seq: random.uint32(), target: name(), epoch: 1 + random.below(2 ** 31), incarnation: 0, view: random.uint32() }),
+      () => ({ kind: 'ping', seq: random.uint32(), target: name(), view: random.uint32() }),
       () => ({ kind: 'ack', seq: random.uint32(), stranger: random.chance(0.5) }),
       () => ({ kind: 'ping-req', seq: random.uint32(), relay: name(), target: name() }),
       () => ({ kind: 'nack', seq: random.uint32() }),
       () => ({ kind: 'cluster-id', clusterId: random.pick(names) }),
-      () => ({ kind: 'message', bytes: random.bytes(random.below(200)) }),
+      () => ({ kind: 'message', target: name(), epoch: 1_000, bytes: random.bytes(random.below(200)) }),
       () => ({ kind: 'broadcast', origin: name(), high: random.uint32(), low: random.uint32(), topic: 'topic', bytes: random.bytes(random.below(200)) }),
     ])();
     return [first, ...Array.from({ length: random.below(6) }, () => this.#claim(names))];

@@ -98,9 +98,15 @@ export class Bench {
     return this.runMs(ms, (effect) => {
       if (effect.kind !== 'send-datagram') return;
       for (const message of packetOf(effect.bytes).messages) {
-        if (message.kind === 'ping' && !silent.includes(message.target)) this.datagram({ id: message.target, epoch: message.epoch, incarnation: message.incarnation }, { kind: 'ack', seq: message.seq, stranger: false });
+        if (message.kind === 'ping' && !silent.includes(message.target)) this.datagram(this.identityOf(message.target), { kind: 'ack', seq: message.seq, stranger: false });
       }
     });
+  }
+
+  /** As this node knows it. */
+  identityOf(who: NodeId): Identity {
+    const { epoch, incarnation } = this.core.member(who) ?? identity(who);
+    return { id: who, epoch, incarnation };
   }
 
   states(): Record<string, string> {

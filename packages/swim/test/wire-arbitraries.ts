@@ -29,7 +29,7 @@ export const claims: fc.Arbitrary<Claim> = fc
   }));
 
 const questions: fc.Arbitrary<WireMessage> = fc.oneof(
-  fc.record({ kind: fc.constant('ping' as const), seq: uint32, target: nodeIds, epoch: epochs, incarnation: incarnations, view: uint32 }),
+  fc.record({ kind: fc.constant('ping' as const), seq: uint32, target: nodeIds, view: uint32 }),
   fc.record({ kind: fc.constant('ping-req' as const), seq: uint32, relay: nodeIds, target: nodeIds }),
 );
 const remarks: fc.Arbitrary<WireMessage> = fc.oneof(
@@ -37,7 +37,7 @@ const remarks: fc.Arbitrary<WireMessage> = fc.oneof(
   fc.record({ kind: fc.constant('ack' as const), seq: uint32, stranger: fc.boolean() }),
   fc.record({ kind: fc.constant('nack' as const), seq: uint32 }),
   fc.record({ kind: fc.constant('broadcast' as const), origin: nodeIds, high: uint32, low: uint32, topic: fc.stringMatching(/^[a-z/é]{1,30}$/), bytes }),
-  fc.record({ kind: fc.constant('message' as const), bytes }),
+  fc.record({ kind: fc.constant('message' as const), target: nodeIds, epoch: epochs, bytes }),
   fc.record({ kind: fc.constant('cluster-id' as const), clusterId: nodeIds }),
 );
 export const datagramMessages = fc.tuple(fc.option(questions, { nil: undefined }), fc.array(remarks, { maxLength: 6 })).map(([question, rest]) => (question ? [question, ...rest] : rest));

@@ -67,13 +67,13 @@ describe('a message to one member', () => {
   const send = (bench: Bench, reliable: boolean, payload = bytes) => bench.give({ kind: 'send-message', request: 8, to: id('b'), bytes: payload, reliable });
 
   test('goes by datagram and is done', () => {
-    expect(readable(send(Bench.joined(['b']), false))).toEqual([{ kind: 'send-datagram', to: addressOf('b'), says: [{ kind: 'message', bytes }] }, { kind: 'request-completed', request: 8 }]);
+    expect(readable(send(Bench.joined(['b']), false))).toEqual([{ kind: 'send-datagram', to: addressOf('b'), says: [{ kind: 'message', target: id('b'), epoch: 1_000, bytes }] }, { kind: 'request-completed', request: 8 }]);
   });
 
   test('that is to be reliable goes by stream and is done when the other side has it', () => {
     const bench = Bench.joined(['b']);
     const large = new Uint8Array(100_000);
-    expect(readable(send(bench, true, large))).toEqual([{ kind: 'open-stream', stream: 1, to: addressOf('b'), says: [{ kind: 'message', bytes: large }] }]);
+    expect(readable(send(bench, true, large))).toEqual([{ kind: 'open-stream', stream: 1, to: addressOf('b'), says: [{ kind: 'message', target: id('b'), epoch: 1_000, bytes: large }] }]);
     expect(bench.frame(1, identity('b'), { kind: 'received' })).toEqual([{ kind: 'close-stream', stream: 1 }, { kind: 'request-completed', request: 8 }]);
   });
 
@@ -90,8 +90,18 @@ describe('a message to one member', () => {
 
   test.each([[false, 0], [true, -1]])('is received (reliable: %s)', (reliable, stream) => {
     const bench = Bench.joined(['b']);
-    const received = stream === 0 ? bench.datagram(identity('b'), { kind: 'message', bytes }) : bench.frame(stream, identity('b'), { kind: 'message', bytes });
+    const received = stream === 0 ? bench.datagram(identity('b'), { kind: 'message', target: id('a'), epoch: 1_000, bytes }) : bench.frame(stream, identity('b'), { kind: 'message', target: id('a'), epoch: 1_000, bytes });
     expect(received[0]).toEqual({ kind: 'message-received', from: 'b', bytes, reliable });
     expect(readable(received).slice(1)).toEqual(reliable ? [{ kind: 'send-stream', stream: -1, says: [{ kind: 'received' }] }] : []);
+  });
+
+  test('that was recorded on its way to another, or to an earlier life, is nothing to us', () => {
+    const bench = Bench.joined(['b']);
+    const misdirected = { kind: 'rejected', reason: 'misdirected', from: addressOf('b') };
+    expect(bench.datagram(identity('b'), { kind: 'message', target: id('c'), epoch: 1_000, bytes })).toEqual([misdirected]);
+    expect(bench.datagram(identity('b'), { kind: 'message', target: id('a'), epoch: 999, bytes })).toEqual([misdirected]);
+    expect(bench.frame(-1, identity('b'), { kind: 'message', target: id('c'), epoch: 1_000, bytes })).toEqual([misdirected, { kind: 'close-stream', stream: -1 }]);
+    // A stream cannot be replayed, and whoever sends it may not have heard yet that we restarted.
+    expect(kindsOf(bench.frame(-1, identity('b'), { kind: 'message', target: id('a'), epoch: 999, bytes }))).toEqual(['message-received', 'send-stream']);
   });
 });

@@ -9,7 +9,7 @@ import type { WireMessage } from './wire.js';
 
 const packet = (clusterId: string | undefined, ...messages: WireMessage[]): Uint8Array => encodePacket(clusterHeader(clusterId), { from: identity('b'), messages });
 const introduction = (clusterId: string): WireMessage => ({ kind: 'cluster-id', clusterId });
-const ping: WireMessage = { kind: 'ping', seq: 5, target: id('a'), epoch: 1_000, incarnation: 0, view: 0 };
+const ping: WireMessage = { kind: 'ping', seq: 5, target: id('a'), view: 0 };
 const isIntroducedBy = (bytes: Uint8Array): unknown => {
   const outcome = decodePacket(bytes, header, 'stream', { datagramBytesMax: 8_192, streamBytesMax: 1_048_576, metadataBytesMax: 16_384 });
   return outcome.kind === 'packet' && outcome.packet.messages.find(({ kind }) => kind === 'cluster-id');

@@ -13,11 +13,11 @@ const reasonOf = (bytes: Uint8Array, channel: 'datagram' | 'stream' = 'datagram'
   return outcome.kind === 'packet' ? 'accepted' : outcome.reason;
 };
 /** A packet whose messages are these msgpack bytes. */
-const raw = (count: number, bytes: string): Uint8Array => unhex(hex(header) + `dc00${(3 + count).toString(16).padStart(2, '0')}a161cd03e803${bytes}`);
+const raw = (count: number, bytes: string): Uint8Array => unhex(hex(header) + `9${(3 + count).toString(16)}a161cd03e803${bytes}`);
 
 /** What version 2 puts on the wire, for good: whoever changes these bytes raises the version. */
 const golden: readonly [WireMessage, string][] = [
-  [{ kind: 'ping', seq: 7, target: id('b'), epoch: 1_000, incarnation: 2, view: 0xdeadbeef }, '960007a162cd03e802cedeadbeef'],
+  [{ kind: 'ping', seq: 7, target: id('b'), view: 0xdeadbeef }, '940007a162cedeadbeef'],
   [{ kind: 'ack', seq: 4_294_967_295, stranger: true }, '9301ceffffffff01'],
   [{ kind: 'ping-req', seq: 7, relay: id('b'), target: id('c') }, '940207a162a163'],
   [{ kind: 'nack', seq: 7 }, '920307'],
@@ -28,7 +28,8 @@ const golden: readonly [WireMessage, string][] = [
   [claim('b', 'dead', { ageS: 60 }), '9706a162aa31302e302e302e313a62cd03e800a17a3c'],
   [claim('b', 'left', { ageS: 60 }), '9607a162aa31302e302e302e313a62cd03e8003c'],
   [{ kind: 'broadcast', origin: id('a'), high: 1, low: 2, topic: 'news', bytes: Uint8Array.of(9) }, '9608a1610102a46e657773c40109'],
-  [{ kind: 'message', bytes: Uint8Array.of(9) }, '9209c40109'],
+  [{ kind: 'ack', seq: 7, stranger: false }, '920107'],
+  [{ kind: 'message', target: id('b'), epoch: 1_000, bytes: Uint8Array.of(9) }, '9409a162cd03e8c40109'],
   [{ kind: 'cluster-id', clusterId: 'c-1' }, '9211a3632d31'],
 ];
 const goldenFrames: readonly [WireMessage, string][] = [
@@ -125,12 +126,13 @@ describe('a message that breaks a rule', () => {
     ['with an incarnation beyond the last', `9504a162aa31302e302e302e313a62cd03e8ce${(incarnationMax + 1).toString(16).padStart(8, '0')}`],
     ['with metadata of version 0', '9704a162aa31302e302e302e313a62cd03e80000c4020102'],
     ['with a short hash', '9804a162aa31302e302e302e313a62cd03e80002cd0384c40100'],
-    ['with text for bytes', '9209a161'],
+    ['with text for bytes', '9409a162cd03e8a161'],
     ['with a flag of 2', '93010702'],
+    ['with a flag that says nothing', '93010700'],
   ])('%s condemns the packet', (_, bytes) => expect(reasonOf(raw(1, bytes))).toBe('bad-message'));
 
   test('and so do two questions, whose answers would outweigh them', () => {
-    const ping: WireMessage = { kind: 'ping', seq: 1, target: id('b'), epoch: 1, incarnation: 0, view: 0 };
+    const ping: WireMessage = { kind: 'ping', seq: 1, target: id('b'), view: 0 };
     expect(reasonOf(packetBytes(from, ping, ping))).toBe('bad-message');
   });
 
@@ -153,12 +155,13 @@ test('more than 256 messages in a datagram are too many', () => {
 });
 
 test('what is decoded shares no memory with the bytes it came from', () => {
-  const bytes = packetBytes(from, { kind: 'message', bytes: Uint8Array.of(1, 2, 3) });
+  const bytes = packetBytes(from, { kind: 'message', target: id('b'), epoch: 1, bytes: Uint8Array.of(1, 2, 3) });
   const outcome = decodePacket(bytes, header, 'datagram', limits);
   bytes.fill(0);
   expect(outcome).toMatchObject({ packet: { messages: [{ bytes: Uint8Array.of(1, 2, 3) }] } });
 });
 
-test('the overhead of a packet is what an empty one takes', () => {
-  expect(packetOverhead(encodeSender(from))).toBe(packetBytes(from).length);
+test('the overhead of a packet is what one with many messages takes besides them', () => {
+  const nacks = Array.from({ length: 20 }, (): WireMessage => ({ kind: 'nack', seq: 1 }));
+  expect(packetBytes(from, ...nacks).length - 20 * 3).toBe(packetOverhead(encodeSender(from)));
 });

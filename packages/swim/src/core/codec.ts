@@ -16,7 +16,8 @@ import type { BroadcastMessage, Channel, Claim, ClaimedMetadata, DigestEntry, Pa
  *     msgpack   [id, epoch, incarnation, message, message, ...], each message an array that begins with its number
  *
  * Whoever belongs to another cluster or speaks another version is turned away by the first eleven bytes, before
- * anything is parsed; `cluster-identity.ts` tells how a node comes to know its cluster's id. The outer array always has a 16-bit count, so a packet is its messages' bytes put end to end.
+ * anything is parsed; `cluster-identity.ts` tells how a node comes to know its cluster's id. The messages are
+ * encoded once and put end to end, however many packets they ride in.
  */
 export const wireVersion = 2;
 /** Length of what `packetHeader` makes. */
@@ -80,7 +81,7 @@ export function encodeSender(sender: Identity): Uint8Array {
   return concat([packr.pack(sender.id), packr.pack(sender.epoch), packr.pack(sender.incarnation)]);
 }
 
-/** Bytes of a packet before its first message. */
+/** Bytes of a packet before its first message, at most. */
 export function packetOverhead(sender: Uint8Array): number {
   return headerBytes + 3 + sender.length;
 }
@@ -88,7 +89,9 @@ export function packetOverhead(sender: Uint8Array): number {
 /** Puts together what `encodeMessage` and `encodeSender` made. */
 export function assemblePacket(header: Uint8Array, sender: Uint8Array, messages: readonly Uint8Array[]): Uint8Array {
   const items = 3 + messages.length;
-  return concat([header, Uint8Array.of(0xdc, items >>> 8, items & 0xff), sender, ...messages]);
+  // A short array has a shorter count, and most packets are one ping or one ack.
+  const count = items < 16 ? Uint8Array.of(0x90 | items) : Uint8Array.of(0xdc, items >>> 8, items & 0xff);
+  return concat([header, count, sender, ...messages]);
 }
 
 /** The bytes of a whole packet. Throws nothing for what the core puts together; sizes are the caller's to keep. */
@@ -156,13 +159,13 @@ function isAtHome(message: WireMessage, channel: Channel): boolean {
 
 function fieldsOf(message: WireMessage): readonly unknown[] {
   switch (message.kind) {
-    case 'ping':          return [numberOf.ping, message.seq, message.target, message.epoch, message.incarnation, message.view];
-    case 'ack':           return [numberOf.ack, message.seq, message.stranger ? 1 : 0];
+    case 'ping':          return [numberOf.ping, message.seq, message.target, message.view];
+    case 'ack':           return message.stranger ? [numberOf.ack, message.seq, 1] : [numberOf.ack, message.seq];
     case 'ping-req':      return [numberOf['ping-req'], message.seq, message.relay, message.target];
     case 'nack':          return [numberOf.nack, message.seq];
     case 'claim':         return claimFields(message);
     case 'broadcast':     return [numberOf.broadcast, message.origin, message.high, message.low, message.topic, message.bytes];
-    case 'message':       return [numberOf.message, message.bytes];
+    case 'message':       return [numberOf.message, message.target, message.epoch, message.bytes];
     case 'received':      return [numberOf.received];
     case 'sync-buckets':  return [numberOf['sync-buckets'], message.fingerprints];
     case 'sync-digest':   return [numberOf['sync-digest'], message.buckets, message.entries.map((e) => [e.id, e.epoch, e.incarnation, states.indexOf(e.state), e.metadataVersion]), message.more ? 1 : 0];
@@ -191,13 +194,13 @@ function metadataFields(metadata: ClaimedMetadata): readonly unknown[] {
 }
 
 function messageOf(fields: readonly unknown[], limits: DecodeLimits): WireMessage | undefined {
-  const [number, a, b, c, d, e] = fields;
+  const [number, a, b, c] = fields;
   const has = (count: number): boolean => fields.length === count + 1;
   switch (number) {
     case numberOf.ping:
-      return has(5) && isUint32(a) && isNodeId(b) && isEpoch(c) && isIncarnation(d) && isUint32(e) ? { kind: 'ping', seq: a, target: b, epoch: c, incarnation: d, view: e } : undefined;
+      return has(3) && isUint32(a) && isNodeId(b) && isUint32(c) ? { kind: 'ping', seq: a, target: b, view: c } : undefined;
     case numberOf.ack:
-      return has(2) && isUint32(a) && isFlag(b) ? { kind: 'ack', seq: a, stranger: b === 1 } : undefined;
+      return (has(1) || (has(2) && b === 1)) && isUint32(a) ? { kind: 'ack', seq: a, stranger: b === 1 } : undefined;
     case numberOf['ping-req']:
       return has(3) && isUint32(a) && isNodeId(b) && isNodeId(c) ? { kind: 'ping-req', seq: a, relay: b, target: c } : undefined;
     case numberOf.nack:
@@ -207,7 +210,7 @@ function messageOf(fields: readonly unknown[], limits: DecodeLimits): WireMessag
     case numberOf.broadcast:
       return broadcastOf(fields);
     case numberOf.message:
-      return has(1) && isBytes(a) ? { kind: 'message', bytes: a } : undefined;
+      return has(3) && isNodeId(a) && isEpoch(b) && isBytes(c) ? { kind: 'message', target: a, epoch: b, bytes: c } : undefined;
     case numberOf.received:
       return has(0) ? { kind: 'received' } : undefined;
     case numberOf['sync-buckets']:

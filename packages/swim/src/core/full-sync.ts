@@ -14,6 +14,10 @@ import type { SwimContext } from './swim-context.js';
 import { digestPage, exchangeFor } from './sync-plan.js';
 import type { Claim, DigestEntry, Packet, WireMessage } from './wire.js';
 
+/** A ping comes once a period on average; four periods without any are seldom. */
+const agreementPeriods = 4;
+const skippedMax = 5;
+
 export interface FullSyncParts {
   readonly context: SwimContext;
   readonly roster: Roster;
@@ -36,6 +40,9 @@ export class FullSync {
   /** When the last one of ours began. */
   #comparedAt = instant(0);
   #strangerSyncAt = instant(0);
+  /** When somebody last told us that it holds just what we hold. */
+  #agreedAt: Instant | undefined;
+  #skipped = 0;
 
   constructor(parts: FullSyncParts) {
     this.#parts = parts;
@@ -43,6 +50,22 @@ export class FullSync {
 
   begin(to: Address, joining: boolean, now: Instant): void {
     this.#beginRound(to, joining, 0, now);
+  }
+
+  /** A ping said that its sender holds what we hold. */
+  agreed(now: Instant): void {
+    this.#agreedAt = now;
+  }
+
+  /**
+   * Whether it is worth comparing views because it is time. While others tell us with their pings that they hold the same,
+   * a full sync would find nothing, and each costs as much as a second of probing; so only every sixth is made.
+   */
+  isDue(now: Instant): boolean {
+    const { periodMs } = this.#parts.context.options;
+    const isAgreed = this.#agreedAt !== undefined && now < plusMs(this.#agreedAt, agreementPeriods * periodMs);
+    this.#skipped = isAgreed && this.#skipped < skippedMax ? this.#skipped + 1 : 0;
+    return this.#skipped === 0;
   }
 
   /**

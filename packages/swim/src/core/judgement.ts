@@ -123,6 +123,11 @@ export class Judgement {
     }
   }
 
+  /** What comes by gossip is told by the next probe; a datagram must not make us send to many. */
+  endFrame(): void {
+    this.#directAccusationsLeft = 0;
+  }
+
   clear(): void {
     this.#accused.clear();
   }

@@ -44,7 +44,7 @@ export class Leaving {
       const peer = this.#roster.known(id).member;
       const seq = random.uint32();
       this.#asked.set(seq, id);
-      this.#writer.sendWithNews(peer.address, [this.#writer.ping(seq, peer), this.#roster.claimBytes(this.#roster.self.member.id, now)]);
+      this.#writer.sendWithNews(peer.address, [this.#writer.ping(seq, id), this.#roster.claimBytes(this.#roster.self.member.id, now)]);
     }
     this.#tryAt = sooner(this.#endAt, plusMs(now, options.timeoutMs));
   }

@@ -29,7 +29,7 @@ export interface SwimOptions {
   readonly gossipTo?: number;
   /** News rides `retransmitMult · ceil(log10(members + 1))` times from each member. @default 4 */
   readonly retransmitMult?: number;
-  /** How often the whole view is compared with one other member's. @default 30_000 */
+  /** How often the whole view is compared with one other member's, while the pings of others do not show that it is the same. @default 30_000 */
   readonly syncMs?: number;
   /** How often one of the dead, the forgotten or the absent seeds is contacted, for ever; half to one and a half times this. @default 10_000 */
   readonly contactMs?: number;

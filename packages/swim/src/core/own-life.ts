@@ -104,8 +104,7 @@ export class OwnLife {
   #verify(claim: Claim, now: Instant): void {
     if (this.#streams.count('verify') > 0) return;
     const seq = this.#context.random.uint32();
-    const { id } = this.#self;
-    this.#streams.open({ purpose: 'verify', to: claim.address, seq, claim }, [this.#writer.ping(seq, { id, epoch: claim.epoch, incarnation: claim.incarnation })], now);
+    this.#streams.open({ purpose: 'verify', to: claim.address, seq, claim }, [this.#writer.ping(seq, this.#self.id)], now);
   }
 
   #become(identity: Pick<Identity, 'epoch' | 'incarnation'>, now: Instant, metadata?: Metadata): void {

@@ -1,7 +1,7 @@
-import { type NodeId } from '@engram/kernel';
+import type { NodeId } from '@engram/kernel';
 import type { ClusterIdentity } from './cluster-identity.js';
 import { assemblePacket, encodeMessage, encodeSender, packetOverhead } from './codec.js';
-import type { Address, Identity, Member } from './member.js';
+import type { Address, Identity } from './member.js';
 import type { StreamId } from './messages.js';
 import type { Roster } from './roster.js';
 import type { SwimContext } from './swim-context.js';
@@ -47,8 +47,8 @@ export class PacketWriter {
     return isProven ? this.room + packetOverhead(this.#sender) : askedBytes;
   }
 
-  ping(seq: number, target: Pick<Member, 'id' | 'epoch' | 'incarnation'>): Uint8Array {
-    return encodeMessage({ kind: 'ping', seq, target: target.id, epoch: target.epoch, incarnation: target.incarnation, view: this.#roster.table.fingerprint });
+  ping(seq: number, target: NodeId): Uint8Array {
+    return encodeMessage({ kind: 'ping', seq, target, view: this.#roster.table.fingerprint });
   }
 
   /** With as much news as fits behind. */

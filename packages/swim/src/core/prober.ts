@@ -95,7 +95,7 @@ export class Prober {
     const seq = random.uint32();
     this.#probe = { id, seq, sentAt: now, askAt: plusMs(now, health.stretch(options.timeoutMs)), relays: new Set(), nacks: new Set() };
     stats.probes++;
-    this.#writer.sendWithNews(member.address, [this.#writer.ping(seq, member), ...this.#accusationOf(id, now)]);
+    this.#writer.sendWithNews(member.address, [this.#writer.ping(seq, id), ...this.#accusationOf(id, now)]);
   }
 
   /** No answer in time: others try, and so do we by stream. */
@@ -110,7 +110,7 @@ export class Prober {
       probe.relays.add(id);
       this.#writer.sendWithNews(this.#roster.known(id).member.address, [encodeMessage({ kind: 'ping-req', seq: probe.seq, relay: id, target: probe.id })]);
     }
-    if (options.streamProbes) this.#streams.open({ purpose: 'probe', to: member.address, seq: probe.seq }, [this.#writer.ping(probe.seq, member), ...this.#accusationOf(probe.id, now)], now);
+    if (options.streamProbes) this.#streams.open({ purpose: 'probe', to: member.address, seq: probe.seq }, [this.#writer.ping(probe.seq, probe.id), ...this.#accusationOf(probe.id, now)], now);
   }
 
   /** An answer to the probe under way, from its target or through a relay. Whom it proves to be alive, if anybody. */

@@ -50,7 +50,7 @@ export class Relays {
     this.#relays.set(seq, { requester: from, budget: this.#writer.budget(sender.id, from, askedBytes), seq: request.seq, target: request.target, nacked: false });
     this.#deadlines.set(seq, plusMs(now, nackShare * options.timeoutMs));
     // Alone, so that nobody makes us send a member more than they sent us.
-    this.#writer.send(target.member.address, [this.#writer.ping(seq, target.member)]);
+    this.#writer.send(target.member.address, [this.#writer.ping(seq, request.target)]);
   }
 
   due(now: Instant): void {

@@ -136,7 +136,7 @@ describe('a probe', () => {
 });
 
 describe('somebody else\'s probe', () => {
-  const ping = (seq: number, target = 'a') => ({ kind: 'ping' as const, seq, target: id(target), epoch: epochOfTests, incarnation: 0, view: 0 });
+  const ping = (seq: number, target = 'a') => ({ kind: 'ping' as const, seq, target: id(target), view: 0 });
 
   test('is answered, by datagram and by stream', () => {
     const bench = Bench.joined(['b'], quiet);
@@ -191,7 +191,7 @@ describe('somebody else\'s probe', () => {
 });
 
 describe('an address that has not proved itself', () => {
-  const ping = (target: string) => ({ kind: 'ping' as const, seq: 1, target: id(target), epoch: epochOfTests, incarnation: 0, view: 0 });
+  const ping = (target: string) => ({ kind: 'ping' as const, seq: 1, target: id(target), view: 0 });
 
   test('gets no more bytes than it sent, however much news there is', () => {
     const bench = Bench.joined(Array.from({ length: 30 }, (_, i) => `m${i}`), quiet);
@@ -205,7 +205,7 @@ describe('an address that has not proved itself', () => {
     const long = 'a'.repeat(64);
     const core = new SwimCore({ cluster, id: id(long), address: addressOf('a'), epoch: 2 ** 40 }, Random.fromSeed(1));
     core.handle({ kind: 'join', request: 1 }, instant(0));
-    const question = packetBytes({ id: id('s'), epoch: 1, incarnation: 0 }, { kind: 'ping', seq: 1, target: id(long), epoch: 1, incarnation: 0, view: 0 });
+    const question = packetBytes({ id: id('s'), epoch: 1, incarnation: 0 }, { kind: 'ping', seq: 1, target: id(long), view: 0 });
     const effects = core.handle({ kind: 'datagram-received', from: '9.9.9.9:9' as Address, bytes: question }, instant(0));
     for (const effect of effects) expect(effect.kind === 'send-datagram' && effect.bytes.length).toBeLessThanOrEqual(question.length);
     const tiny = packetBytes({ id: id('s'), epoch: 1, incarnation: 0 }, { kind: 'ping-req', seq: 1, relay: id(long), target: id('s') });
@@ -288,7 +288,7 @@ describe('accused ourselves', () => {
     const bench = Bench.joined(others, quiet);
     const { message: { target, seq } } = nextPing(bench);
     bench.datagram(identity(target), { kind: 'ack', seq, stranger: false });
-    const ping = { kind: 'ping' as const, seq: 1, target: id('a'), epoch: epochOfTests, incarnation: 0, view: 0 };
+    const ping = { kind: 'ping' as const, seq: 1, target: id('a'), view: 0 };
     expect(said(bench.datagram(identity(target), ping, claim('a', 'suspect')), 'claim').map(({ message }) => message)).toContainEqual(claim('a', 'alive', { incarnation: 1 }));
   });
 

@@ -111,12 +111,15 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
 
   /** All members as of the last change event. The same object until the next one. */
   view(): MembershipView { return this.#roster.view(); }
+  /** As it stands in the view; undefined when nobody of this id is known. */
   member(id: NodeId): Member | undefined { return this.#roster.get(id)?.member; }
+  /** This node as it stands in its own view. */
   self(): Member { return this.#roster.self.member; }
   get phase(): Phase { return this.#context.phase; }
   get clusterId(): string | undefined { return this.#cluster.id; }
   get options(): ResolvedSwimOptions { return this.#context.options; }
 
+  /** Counters since construction and how things stand, a snapshot. */
   stats(): SwimStats {
     const { stats, health } = this.#context;
     return { ...stats, rejected: { ...stats.rejected }, healthScore: health.score, ...this.#roster.table.counts, newsQueued: this.#news.claimsQueued, broadcastsQueued: this.#news.broadcastsQueued };
@@ -194,7 +197,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
     const { options, phase, random } = this.#context;
     this.#syncAt = plusMs(now, (0.75 + random.float() / 2) * options.syncMs);
     this.#judgement.forgetTheOld(now);
-    const [id] = phase === 'joined' ? this.#roster.table.reachable.pick(1, random) : [];
+    const [id] = phase === 'joined' && this.#sync.isDue(now) ? this.#roster.table.reachable.pick(1, random) : [];
     if (id !== undefined) this.#sync.begin(this.#roster.known(id).member.address, false, now);
   }
 
@@ -280,7 +283,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
         case 'ack':       this.#onAck(message, sender, from, introduction, now); break;
         case 'nack':      this.#prober.nacked(message.seq, sender.id); break;
         case 'broadcast': this.#userMessages.hearBroadcast(message, now); break;
-        case 'message':   this.#userMessages.deliver(sender, message.bytes, false); break;
+        case 'message':   this.#userMessages.hearDatagram(sender, message, from); break;
         default:          this.#context.reject('misplaced', from);
       }
     }
@@ -306,7 +309,8 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
     if (ping.target !== this.#id) return this.#context.reject('misdirected', from);
     const ack = encodeMessage({ kind: 'ack', seq: ping.seq, stranger: this.#isStranger(sender) });
     this.#writer.answer(from, ack, [...introduction, ...this.#judgement.accusationOf(sender.id, now)], this.#writer.budget(sender.id, from, askedBytes));
-    if (ping.view !== this.#roster.table.fingerprint) this.#sync.beginEarly(sender.id, this.#news.claimsQueued > 0, now);
+    if (ping.view === this.#roster.table.fingerprint) this.#sync.agreed(now);
+    else this.#sync.beginEarly(sender.id, this.#news.claimsQueued > 0, now);
   }
 
   /** Whether it should compare its view with ours: we lack it as it is now, or know of a later start under its id. */
@@ -346,6 +350,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
     if (conversation) this.#goOn(stream, conversation, packet, now);
     else this.#serve(stream, packet, from, now);
     this.#news.isQuiet = false;
+    this.#judgement.endFrame();
   }
 
   #refuseFrame(stream: StreamId, reason: Rejection, now: Instant): void {
@@ -362,9 +367,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
       switch (message.kind) {
         case 'claim': case 'cluster-id': break;
         case 'ping':          return this.#servePing(stream, message, packet.from, from, now);
-        case 'message':
-          this.#userMessages.deliver(packet.from, message.bytes, true);
-          return this.#writer.sendFrame(stream, [encodeMessage({ kind: 'received' })]);
+        case 'message':       return this.#userMessages.hearFrame(stream, packet.from, message, from);
         case 'sync-buckets':  return this.#sync.serveBuckets(stream, packet, message.fingerprints, now);
         case 'sync-wants':    return this.#sync.serveWants(stream, message.ids, now);
         case 'metadata-pull': return this.#pulls.serve(stream, message);

@@ -1,8 +1,8 @@
 import type { Instant, NodeId } from '@engram/kernel';
 import { isReachable } from './claims.js';
 import { encodeMessage, isTopic, topicBytesMax } from './codec.js';
-import type { Identity } from './member.js';
-import type { SwimEvent } from './messages.js';
+import type { Address, Identity } from './member.js';
+import type { StreamId, SwimEvent } from './messages.js';
 import { tooLarge } from './metadata.js';
 import type { News } from './news.js';
 import type { OpenStreams } from './open-streams.js';
@@ -10,10 +10,9 @@ import type { PacketWriter } from './packet-writer.js';
 import { RecentIds } from './recent-ids.js';
 import type { Roster } from './roster.js';
 import type { SwimContext } from './swim-context.js';
-import type { BroadcastMessage } from './wire.js';
+import type { BroadcastMessage, WireMessage } from './wire.js';
 
-/** What surrounds the payload of a message in a datagram. */
-const messageOverheadBytes = 5;
+type UserMessage = Extract<WireMessage, { kind: 'message' }>;
 
 /** What the application says to everybody or to one, through us. */
 export class UserMessages {
@@ -66,8 +65,8 @@ export class UserMessages {
     const record = this.#roster.get(to);
     if (context.phase !== 'joined') return context.refuse(request, 'not_ready', 'join before sending');
     if (!record || !isReachable(record.member)) return context.refuse(request, 'unavailable', `${to} is not among the living`);
-    const message = encodeMessage({ kind: 'message', bytes });
-    const bytesMax = reliable ? context.options.messageBytesMax : this.#writer.room - messageOverheadBytes;
+    const message = encodeMessage({ kind: 'message', target: to, epoch: record.member.epoch, bytes });
+    const bytesMax = reliable ? context.options.messageBytesMax : this.#writer.room - (message.length - bytes.length);
     if (bytes.length > bytesMax) return context.refuse(request, 'payload_too_large', tooLarge('a message', bytes.length, bytesMax));
     if (reliable) {
       if (!this.#streams.open({ purpose: 'message', to: record.member.address, request }, [message], now)) context.refuse(request, 'overloaded', 'too many streams are open');
@@ -77,7 +76,27 @@ export class UserMessages {
     context.complete(request);
   }
 
-  deliver(from: Identity, bytes: Uint8Array, reliable: boolean): void {
+  /**
+   * A message of one datagram, unless it was meant for another, or for an earlier life under our id. Who sends it may know
+   * us only as we were before we restarted: such a datagram is lost, as datagrams are.
+   */
+  hearDatagram(sender: Identity, { target, epoch, bytes }: UserMessage, from: Address): void {
+    const { member } = this.#roster.self;
+    if (target !== member.id || epoch !== member.epoch) return this.#context.reject('misdirected', from);
+    this.#deliver(sender, bytes, false);
+  }
+
+  /** A message on a stream, which is confirmed. A stream cannot be replayed, so it may be for an earlier life. */
+  hearFrame(stream: StreamId, sender: Identity, { target, bytes }: UserMessage, from: Address): void {
+    if (target !== this.#self) {
+      this.#context.reject('misdirected', from);
+      return this.#context.emit({ kind: 'close-stream', stream });
+    }
+    this.#deliver(sender, bytes, true);
+    this.#writer.sendFrame(stream, [encodeMessage({ kind: 'received' })]);
+  }
+
+  #deliver(from: Identity, bytes: Uint8Array, reliable: boolean): void {
     this.#context.emit({ kind: 'message-received', from: from.id, bytes, reliable });
   }
 }

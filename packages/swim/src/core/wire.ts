@@ -20,7 +20,7 @@ export type WireMessage =
    * Names its target, so that a reused address does not answer for a member that is gone. `view` is the fingerprint of
    * all that the sender holds: whoever holds something else compares views soon, without waiting for the next full sync.
    */
-  | { readonly kind: 'ping'; readonly seq: number; readonly target: NodeId; readonly epoch: number; readonly incarnation: number; readonly view: number }
+  | { readonly kind: 'ping'; readonly seq: number; readonly target: NodeId; readonly view: number }
   /** `stranger`: we do not hold you as alive; compare views with us. */
   | { readonly kind: 'ack'; readonly seq: number; readonly stranger: boolean }
   | { readonly kind: 'ping-req'; readonly seq: number; readonly relay: NodeId; readonly target: NodeId }
@@ -28,7 +28,8 @@ export type WireMessage =
   | { readonly kind: 'nack'; readonly seq: number }
   | Claim
   | BroadcastMessage
-  | { readonly kind: 'message'; readonly bytes: Uint8Array }
+  /** Names whom it is for, and in which life, so that a recorded one is nothing to anybody else and nothing after a restart. */
+  | { readonly kind: 'message'; readonly target: NodeId; readonly epoch: number; readonly bytes: Uint8Array }
   | { readonly kind: 'received' }
   /** A fingerprint of each bucket of the sender's members; see digest.ts. */
   | { readonly kind: 'sync-buckets'; readonly fingerprints: readonly number[] }

@@ -25,6 +25,8 @@ export interface SimulateSwimOptions {
   readonly spares?: readonly string[];
   /** The cluster that a node belongs to. @default 'test' for all */
   readonly clusterOf?: (name: string) => string;
+  /** What a node calls itself: two may be given one id. Views by name then tell of whoever holds it. @default its name */
+  readonly idOf?: (name: string) => string;
   /** The id of its cluster that a node is given at its first start. @default none */
   readonly clusterIdOf?: (name: string) => string | undefined;
   /** What a node says about itself from the start. @default nothing */
@@ -185,6 +187,7 @@ export class SimulatedSwim {
       name,
       (env) => new SimulatedProcess(env, {
         cluster,
+        id: parseNodeId(options.idOf?.(name) ?? name),
         clusterId: options.clusterIdOf?.(name),
         swim: { ...swimPresets[options.preset ?? 'fast'], ...options.swim },
         metadata: options.metadataOf?.(name),

@@ -1,6 +1,7 @@
-import { Driver, parseNodeId, type ClusterId } from '@engram/kernel';
+import { Driver, plusMs, type ClusterId, type NodeId } from '@engram/kernel';
 import type { SimEnv, SimProcess, SimStream, StreamHandlers } from '@engram/kernel/sim';
 import { SwimCore, type Address, type SwimEffect, type SwimEvent, type SwimOptions } from '../core/index.js';
+import { EventLoopStalls, type LoopDelay } from '../node/event-loop-stalls.js';
 import { framed, FrameReader } from '../node/frame-reader.js';
 import type { Sabotage } from './sabotage.js';
 
@@ -16,6 +17,7 @@ export interface SeenEffect {
 
 export interface ProcessSettings {
   readonly cluster: ClusterId;
+  readonly id: NodeId;
   readonly clusterId: string | undefined;
   readonly swim: SwimOptions;
   readonly metadata: Uint8Array | undefined;
@@ -26,6 +28,11 @@ export interface ProcessSettings {
   readonly onEffect: (effect: SwimEffect, life: number) => void;
 }
 
+/** A simulated process stands still only where its wakes are late, so there is nothing more to measure. */
+const noLoopDelay: LoopDelay = { max: 0, enable: () => true, disable: () => true, reset: () => {} };
+/** From one look at the sockets to the next, while they are emptied after a stall. */
+const turnMs = 0.1;
+
 const carryingBytes: ReadonlySet<SwimEffect['kind']> = new Set(['send-datagram', 'open-stream', 'send-stream', 'close-stream']);
 
 /** One life of a member: the production core under the production driver, with simulated sockets, clock and disk. */
@@ -34,6 +41,9 @@ export class SimulatedProcess implements SimProcess {
   /** What this life began with; the core may have raised its own since. */
   readonly epochAtStart: number;
   readonly #driver: Driver<SwimEvent, SwimEffect>;
+  readonly #stalls: EventLoopStalls;
+  /** Datagrams and pieces of streams so far. */
+  #received = 0;
   readonly #env: SimEnv;
   readonly #settings: ProcessSettings;
   readonly #streams = new Map<number, SimStream>();
@@ -44,13 +54,21 @@ export class SimulatedProcess implements SimProcess {
   constructor(env: SimEnv, settings: ProcessSettings) {
     this.#env = env;
     this.#settings = settings;
-    const { cluster, swim, metadata } = settings;
+    const { cluster, id, swim, metadata } = settings;
     this.epochAtStart = this.#nextEpoch();
     const clusterId = this.#clusterId();
-    const self = { cluster, ...(clusterId !== undefined && { clusterId }), id: parseNodeId(env.id), address: env.address as Address, epoch: this.epochAtStart, ...(metadata && { metadata }) };
+    const self = { cluster, ...(clusterId !== undefined && { clusterId }), id, address: env.address as Address, epoch: this.epochAtStart, ...(metadata && { metadata }) };
     this.core = new SwimCore(self, env.random.fork('swim'), swim);
-    this.#driver = new Driver(this.core, env.clock, (effect) => this.#perform(effect));
-    env.datagrams.onReceive((from, bytes) => this.dispatch({ kind: 'datagram-received', from: from as Address, bytes }));
+    this.#stalls = new EventLoopStalls(env.clock, {
+      stallMs: this.core.options.stallMs,
+      received: () => this.#received,
+      onStalled: (ms) => this.dispatch({ kind: 'loop-stalled', ms }),
+      onDrained: () => this.dispatch({ kind: 'inbound-drained' }),
+      loopDelay: noLoopDelay,
+      afterPoll: (run) => void env.clock.schedule(plusMs(env.clock.now(), turnMs), run),
+    });
+    this.#driver = new Driver(this.core, this.#stalls.clock, (effect) => this.#perform(effect));
+    env.datagrams.onReceive((from, bytes) => this.#receive({ kind: 'datagram-received', from: from as Address, bytes }));
     env.streams.onAccept((stream, from) => this.#accept(stream, from as Address));
     this.dispatch({ kind: 'seeds-resolved', addresses: settings.seeds() });
     this.dispatch({ kind: 'join', request: this.#nextRequest-- });
@@ -60,6 +78,12 @@ export class SimulatedProcess implements SimProcess {
     const { sabotage } = this.#settings;
     const heard = sabotage?.event ? sabotage.event(event, this.core) : event;
     if (heard) this.#driver.dispatch(heard);
+  }
+
+  #receive(event: SwimEvent): void {
+    this.#received++;
+    this.#stalls.beforeInput();
+    this.dispatch(event);
   }
 
   /** As on SIGTERM: leaves, and exits once that is done. */
@@ -150,7 +174,7 @@ export class SimulatedProcess implements SimProcess {
       onData: (bytes) => {
         const read = reader.read(bytes);
         if (read.kind === 'too-large') return this.#over(id, 'a frame over the limit');
-        for (const frame of read.frames) this.dispatch({ kind: 'stream-received', stream: id, from, bytes: frame });
+        for (const frame of read.frames) this.#receive({ kind: 'stream-received', stream: id, from, bytes: frame });
       },
       onEnd: () => this.#over(id, 'ended by the other side'),
       onClosed: (why) => this.#over(id, why),
