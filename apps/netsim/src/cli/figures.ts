@@ -61,14 +61,14 @@ interface PlannedRun {
   readonly along: number;
 }
 
-/** All experiments advance together, so that one cut short has something to say about each target. */
+/** All experiments advance together, so that one cut short has something to say about each target; what costs most comes last. */
 function runsOf(chosen: readonly Experiment[], seeds: SeedRange): readonly PlannedRun[] {
   return chosen
     .flatMap((experiment) => {
       const own = seedsFor(experiment, seeds);
       return own.map((seed, i) => ({ experiment, seed, along: i / own.length }));
     })
-    .sort((a, b) => a.along - b.along);
+    .sort((a, b) => a.along - b.along || b.experiment.share - a.experiment.share);
 }
 
 function* tasksUntil(runs: readonly PlannedRun[], isOver: () => boolean): Generator<FigureTask> {
