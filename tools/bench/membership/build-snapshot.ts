@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 const root = resolve(import.meta.dirname, '../../..');
 
 /** What the node's script needs of this repository. */
-export const measuredPackages = ['kernel', 'swim'] as const;
+const measuredPackages = ['kernel', 'swim'] as const;
 
 /**
  * Lays the build out as a user has it, in a directory outside the workspace. A node that is restarted late in the run is

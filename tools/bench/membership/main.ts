@@ -13,7 +13,7 @@ import { parseArgs } from 'node:util';
 import { Random } from '@engram/kernel';
 import { complaintAboutBuild } from '../build-check.js';
 import { describeMachine } from '../machine.js';
-import { measuredPackages, snapshotBuild } from './build-snapshot.js';
+import { snapshotBuild } from './build-snapshot.js';
 import { MembershipCluster, type Detection } from './cluster.js';
 import { engramKind, serfKind, serfVersion, type Kind } from './kinds.js';
 import { openNetwork, type Network } from './network.js';
@@ -48,7 +48,7 @@ function complaint(): string | undefined {
   if ([...counts, kills, idleMs].some((value) => !Number.isSafeInteger(value) || value < 0) || counts.some((count) => count < 2)) return 'Counts, kills and seconds are whole numbers, and a cluster has two nodes at least.';
   const unknown = presets.filter((preset) => !(preset in serfProfiles));
   if (unknown.length > 0) return `No such preset: ${unknown.join(', ')}. Presets: ${Object.keys(serfProfiles).join(', ')}.`;
-  return values.stale ? undefined : complaintAboutBuild(measuredPackages.map((name) => `packages/${name}`));
+  return values.stale ? undefined : complaintAboutBuild(['packages/swim']);
 }
 
 const complained = complaint();
@@ -112,9 +112,10 @@ try {
   }
   const notes = [
     ...(serf === undefined ? ['Serf is not on the PATH, so nothing stands beside engram: install the Debian package `serf`.'] : []),
-    ...(network.uncounted === undefined ? [] : [`Bytes were not counted, because ${network.uncounted}; what is metered is by the library itself.`]),
-    '`idle B/s` is per node, counted by the network with IP headers; `metered` is the library’s own count with 28 bytes for each datagram.',
-    'Serf has no profile as quick as `fast`: `local` probes once a second.',
+    network.uncounted === undefined
+      ? '`idle B/s` is per node, counted by the network with IP headers; `metered` is the library’s own count with 28 bytes for each datagram.'
+      : `Bytes were not counted, because ${network.uncounted}; what is metered is by the library itself, with 28 bytes for each datagram.`,
+    ...(serf === undefined || !presets.includes('fast') ? [] : ['Serf has no profile as quick as `fast`: `local` probes once a second.']),
   ];
   const report = { format: 1 as const, machine: describeMachine(), ...(serf !== undefined && { serf }), idleSeconds: idleMs / 1_000, rows, notes };
   console.log(values.json ? JSON.stringify(report, undefined, 2) : renderMembership(report));
