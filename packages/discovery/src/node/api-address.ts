@@ -1,4 +1,4 @@
-import { OptionsError, shown } from '@engram/kernel';
+import { EngramError, isWellFormed, OptionsError, shown } from '@engram/kernel';
 
 export interface ApiAddressDefaults {
   readonly scheme: 'http' | 'https';
@@ -20,8 +20,18 @@ export function apiAddress(option: string, address: string, defaults: ApiAddress
   return url;
 }
 
-/** A path below the address, each part escaped, so that a name from outside cannot climb into another path. */
+/**
+ * Whether the name can be one part of a path. A dot and two dots cannot: they climb, and escaping does not change that,
+ * since `%2e` counts as a dot (URL Standard, "double-dot URL path segment").
+ */
+export function isPathPart(name: string): boolean {
+  return name !== '' && !/^(?:\.|%2e){1,2}$/i.test(name) && isWellFormed(name);
+}
+
+/** A path below the address, each part escaped, so that a name from outside cannot lead into another path. */
 export function below(base: URL, parts: readonly string[], query: Readonly<Record<string, string | undefined>> = {}): URL {
+  const stray = parts.find((part) => !isPathPart(part));
+  if (stray !== undefined) throw new EngramError('discovery_failed', `the name ${shown(stray)} cannot stand in an address`, { hint: 'Choose another name.' });
   const url = new URL(base);
   url.pathname = [url.pathname.replace(/\/+$/, ''), ...parts.map(encodeURIComponent)].join('/');
   for (const [name, value] of Object.entries(query)) {

@@ -126,11 +126,17 @@ function send(call: HttpCall): Promise<IncomingMessage> {
       timeout: call.silenceMsMax,
     };
     const request = (call.url.protocol === 'https:' ? requestSecure : requestPlain)(call.url, options);
-    request.on('timeout', () => request.destroy(failed(call, `was met with silence for ${call.silenceMsMax} ms`, 'Check that the server is not overloaded and that no firewall drops packets.')));
+    let answer: IncomingMessage | undefined;
+    request.on('timeout', () => {
+      const silence = failed(call, `was met with silence for ${call.silenceMsMax} ms`, 'Check that the server is not overloaded and that no firewall drops packets.');
+      // An answer that has begun would otherwise only learn that its connection was closed.
+      answer?.destroy(silence);
+      request.destroy(silence);
+    });
     request.on('socket', (socket) => socket.setKeepAlive(true, 30_000));
     // Stays for the life of the request: an error after the answer began must not go unhandled.
     request.on('error', (error) => reject(explain(call, error)));
-    request.on('response', resolve);
+    request.on('response', (message) => resolve((answer = message)));
     request.end(body);
   });
 }

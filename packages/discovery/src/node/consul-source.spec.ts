@@ -1,6 +1,7 @@
 import { OptionsError } from '@engram/kernel';
 import { describe, expect, test } from 'vitest';
 import { testBadDays } from '../../test/bad-days.js';
+import { selfSigned } from '../../test/certificate.js';
 import { catalogueEntry, healthEntry, permissionDenied } from '../../test/consul-fixtures.js';
 import { forever, ScriptedServer, sendJson } from '../../test/scripted-server.js';
 import type { SourceAnswer } from '../source.js';
@@ -20,6 +21,15 @@ describe('a look-up', () => {
     expect(asked?.path).toBe('/v1/health/service/engram');
     expect(Object.fromEntries(asked?.query ?? [])).toEqual({ passing: '1', stale: '1', tag: 'primary', dc: 'dc2' });
     expect(asked?.headers['x-consul-token']).toBe(token);
+  });
+
+  test('speaks TLS where an authority is given, and asks with its token only there', async (context) => {
+    using certificate = selfSigned();
+    if (certificate === undefined) return context.skip('no openssl on this machine');
+    await using server = await ScriptedServer.start((_, response) => sendJson(response, [healthEntry('10.1.10.12', '', 7946)]), certificate);
+    expect((await consulSource({ address: server.address, token, tls: { ca: certificate.cert } }).lookUp(forever)).endpoints).toEqual(['10.1.10.12:7946']);
+    await expect(consulSource({ address: server.address, token, scheme: 'https' }).lookUp(forever)).rejects.toMatchObject({ hint: expect.stringContaining('certificate authority') });
+    expect(server.asked).toHaveLength(1);
   });
 
   test('asks the catalogue where failing services count as well', async () => {
@@ -182,7 +192,7 @@ describe('options', () => {
     expect(() => consulSource({ address: 'http://user:pass@consul:8500' })).toThrow(/^option address must not carry a user or a password/);
     expect(() => consulSource({ address: 'ftp://consul' })).toThrow(OptionsError);
     expect(() => consulSource({ address: 'con sul' })).toThrow(OptionsError);
-    expect(() => consulSource({ service: '' })).toThrow(OptionsError);
+    for (const service of ['', '.', '..']) expect(() => consulSource({ service })).toThrow(OptionsError);
     expect(() => consulSource({ waitMs: 700_000 })).toThrow(OptionsError);
     expect(() => consulSource({ token: 'abc\n' })).toThrow(expect.objectContaining({ message: expect.not.stringContaining('abc') }));
   });

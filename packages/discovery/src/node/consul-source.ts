@@ -1,6 +1,6 @@
 import { OptionsError } from '@engram/kernel';
 import type { DiscoverySource, SelfRegistration, SourceAnswer, SourceCallOptions } from '../source.js';
-import { apiAddress, below } from './api-address.js';
+import { apiAddress, below, isPathPart } from './api-address.js';
 import { callHttp, failed, parseJson, refused, type HttpAnswer, type HttpCall, type TlsOptions } from './bounded-http.js';
 import { endpointsOfCatalogue, endpointsOfHealth, nextIndex, type ConsulIndex } from './consul-answer.js';
 import { serviceDefinition, type ConsulServiceDefinition } from './consul-registration.js';
@@ -8,7 +8,7 @@ import { pause } from './pause.js';
 import { checkWhole, type SourceTiming } from './source-options.js';
 
 export interface ConsulSourceOptions extends SourceTiming {
-  /** The Consul agent to ask, best the one on this host. @default '127.0.0.1:8500' */
+  /** The Consul agent to ask, best the one on this host. @default '127.0.0.1:8500', or port 8501 with https */
   readonly address?: string;
   /** Name of the service that the nodes of the cluster register as. @default 'engram' */
   readonly service?: string;
@@ -23,7 +23,7 @@ export interface ConsulSourceOptions extends SourceTiming {
   readonly passingOnly?: boolean;
   /** @default the datacenter of the agent */
   readonly datacenter?: string;
-  /** @default 'http' */
+  /** @default 'http', or 'https' where `tls` is given */
   readonly scheme?: 'http' | 'https';
   readonly tls?: TlsOptions;
   /** How often to ask besides the watch, in milliseconds. @default 60_000 */
@@ -64,7 +64,8 @@ class ConsulSource implements DiscoverySource {
 
   constructor(options: ConsulSourceOptions) {
     this.#options = options;
-    this.#base = apiAddress('address', options.address ?? '127.0.0.1:8500', { scheme: options.scheme ?? 'http', port: 8_500 });
+    const scheme = options.scheme ?? (options.tls === undefined ? 'http' : 'https');
+    this.#base = apiAddress('address', options.address ?? '127.0.0.1', { scheme, port: scheme === 'https' ? 8_501 : 8_500 });
     this.#service = options.service ?? 'engram';
     this.#passingOnly = options.passingOnly ?? true;
     this.#waitMs = options.waitMs ?? 300_000;
@@ -72,7 +73,7 @@ class ConsulSource implements DiscoverySource {
     this.refreshMs = options.refreshMs ?? 60_000;
     this.timeoutMs = options.timeoutMs ?? 5_000;
     checkWhole('timeoutMs', this.timeoutMs, 10, 600_000);
-    if (this.#service === '') throw new OptionsError('service', 'must be the name of a service');
+    if (!isPathPart(this.#service)) throw new OptionsError('service', 'must be the name of a service');
     checkWhole('waitMs', this.#waitMs, 1_000, 600_000);
     if (options.token !== undefined && !/^[\x21-\x7e]+$/.test(options.token)) throw new OptionsError('token', 'must be printable ASCII without spaces; check for a line break at its end');
   }

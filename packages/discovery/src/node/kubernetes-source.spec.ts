@@ -269,6 +269,7 @@ describe('options', () => {
     expect(() => kubernetesSource({ labelSelector: 'a=b', port: 1, portName: 'swim' })).toThrow(OptionsError);
     expect(() => kubernetesSource({ labelSelector: 'a=b', port: 70_000 })).toThrow(/^option port/);
     expect(() => kubernetesSource({ labelSelector: 'a=b', apiServer: 'https://user:pw@k8s' })).toThrow(/^option apiServer must not carry/);
+    expect(() => kubernetesSource({ labelSelector: 'a=b', namespace: '..' })).toThrow(/^option namespace/);
     expect(() => kubernetesSource({ labelSelector: 'a=b', resource: 'nodes' as 'pods' })).toThrow(/^option resource/);
   });
 });

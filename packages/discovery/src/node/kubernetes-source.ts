@@ -1,7 +1,7 @@
 import { EngramError, OptionsError } from '@engram/kernel';
 import { defaultPort } from '../core/endpoint.js';
 import type { DiscoverySource, SourceAnswer, SourceCallOptions } from '../source.js';
-import { apiAddress, below } from './api-address.js';
+import { apiAddress, below, isPathPart } from './api-address.js';
 import { callHttp, failed, openLines, parseJson, refused, textOf, type HttpCall } from './bounded-http.js';
 import { inClusterAccess, kubeconfigAccess, serviceAccountDirectory, type KubernetesAccess } from './kubernetes-access.js';
 import { listPage, statusMessage, watchEvent, type KubernetesResource, type PortChoice } from './kubernetes-answer.js';
@@ -76,6 +76,7 @@ class KubernetesSource implements DiscoverySource {
     if (labelSelector.trim() === '') throw new OptionsError('labelSelector', 'must not be empty, or every pod of the namespace would be taken for a node; write it like "app=engram"');
     if (port !== undefined && portName !== undefined) throw new OptionsError('portName', 'and port contradict one another; give one of them');
     if (port !== undefined) checkWhole('port', port, 1, 65_535);
+    if (options.namespace !== undefined && !isPathPart(options.namespace)) throw new OptionsError('namespace', 'must be the name of a namespace');
     // Only read for the complaint it may have; used when the access is known.
     if (options.apiServer !== undefined) apiAddress('apiServer', options.apiServer, { scheme: 'https', port: 443 });
   }
