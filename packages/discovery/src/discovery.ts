@@ -1,13 +1,16 @@
 import type { Clock, Random } from '@engram/kernel';
 import type { DiscoverySource, SelfRegistration } from './source.js';
 import type { EndpointSet, SourceFailure } from './core/index.js';
+import type { NameLookup } from './node/name-book.js';
 
 /** Which sources are asked, and the bounds of what is kept of their answers. */
 export interface CreateDiscoveryOptions {
   /** Asked in parallel; the union of their answers counts. At least one, at most 16. */
   readonly sources: readonly DiscoverySource[];
-  /** Addresses of this node, left out of every set. What `register` is given is left out as well. @default [] */
+  /** Addresses of this node, left out of every set, and so are the addresses behind its names. What `register` is given is left out as well. @default [] */
   readonly self?: readonly string[];
+  /** Looks up the names among them. @default the machine's resolver */
+  readonly lookup?: NameLookup;
   /** Endpoints kept. Sources share the room fairly: one with many never pushes out one with few. @default 1_024 */
   readonly endpointsMax?: number;
   /** No source is asked more often than this because of a short TTL. @default 1_000 */

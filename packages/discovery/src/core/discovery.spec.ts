@@ -144,7 +144,7 @@ describe('what the answers amount to', () => {
     core.handle({ kind: 'start' }, at(0));
     core.handle({ kind: 'answered', source: 'dns', attempt: 1, answer: answer('10.0.0.1:1', '[fd00::0:1]:1', 'c:1') }, at(0));
     expect(core.current.endpoints).toEqual(['[fd00::1]:1', 'c:1']);
-    core.handle({ kind: 'register', own: ['[FD00:0::1]:1'] }, at(1));
+    core.handle({ kind: 'own', own: ['[FD00:0::1]:1'] }, at(1));
     expect(core.current).toMatchObject({ version: 2, endpoints: ['c:1'] });
     expect(core.statuses()[0]?.endpoints).toHaveLength(3);
   });
@@ -219,11 +219,11 @@ describe('watching', () => {
 });
 
 describe('registering', () => {
-  const own = { kind: 'register', own: ['self:1'] } as const;
+  const register = { kind: 'register' } as const;
 
   test('sources that can register do, and one that refuses is tried again', () => {
     const core = coreOf([dns, etcd]);
-    expect(core.handle(own, at(0))).toEqual([{ kind: 'register', source: 'etcd', attempt: 1 }]);
+    expect(core.handle(register, at(0))).toEqual([{ kind: 'register', source: 'etcd', attempt: 1 }]);
     expect(core.handle({ kind: 'register-failed', source: 'etcd', attempt: 1, reason: 'no leader', hint: 'wait' }, at(1))).toEqual([
       { kind: 'registration-settled', source: 'etcd', attempt: 1, reason: 'no leader', hint: 'wait' },
     ]);
@@ -235,14 +235,14 @@ describe('registering', () => {
 
   test('a registration that never comes back has failed after twice the limit of its source', () => {
     const core = coreOf([etcd]);
-    core.handle(own, at(0));
+    core.handle(register, at(0));
     expect(core.nextWake()).toEqual(plusMs(at(0), 4_000));
     expect(runTo(core, 4_000)[0]).toMatchObject({ kind: 'registration-settled', attempt: 1, reason: 'etcd did not take the registration within 4000 ms' });
   });
 
   test('after deregistering, nothing is tried again and late successes do not count', () => {
     const core = coreOf([etcd]);
-    core.handle(own, at(0));
+    core.handle(register, at(0));
     expect(core.handle({ kind: 'deregister' }, at(1))).toEqual([]);
     expect(core.handle({ kind: 'registered', source: 'etcd', attempt: 1 }, at(2))).toEqual([]);
     expect([core.statuses()[0]?.registered, core.nextWake()]).toEqual([false, undefined]);

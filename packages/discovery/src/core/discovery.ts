@@ -50,7 +50,9 @@ export type DiscoveryInput =
   | { readonly kind: 'pushed'; readonly source: string; readonly attempt: number; readonly answer: Answer }
   /** Without a reason the watch ended as watches do. */
   | { readonly kind: 'watch-ended'; readonly source: string; readonly attempt: number; readonly reason?: string }
-  | { readonly kind: 'register'; readonly own: readonly string[] }
+  /** These are the addresses of this node, besides those given at the start. */
+  | { readonly kind: 'own'; readonly own: readonly string[] }
+  | { readonly kind: 'register' }
   | { readonly kind: 'registered'; readonly source: string; readonly attempt: number }
   | ({ readonly kind: 'register-failed'; readonly source: string; readonly attempt: number } & Failure)
   | { readonly kind: 'deregister' };
@@ -140,7 +142,8 @@ export class DiscoveryCore implements Core<DiscoveryInput, DiscoveryEffect> {
       case 'look-up-failed':  return this.#lookUpFailed(this.#source(event.source), event.attempt, event, now);
       case 'pushed':          return this.#pushed(this.#source(event.source), event.attempt, event.answer, now);
       case 'watch-ended':     return this.#watchEnded(this.#source(event.source), event.attempt, event.reason, now);
-      case 'register':        return this.#register(event.own, now);
+      case 'own':             return this.#takeOwn(event.own);
+      case 'register':        return this.#sources.filter(({ rules }) => rules.registers).map((source) => this.#tryToRegister(source, now));
       case 'registered':      return this.#registered(this.#source(event.source), event.attempt, now);
       case 'register-failed': return this.#registerFailed(this.#source(event.source), event.attempt, event, now);
       case 'deregister':      return this.#deregister();
@@ -262,10 +265,11 @@ export class DiscoveryCore implements Core<DiscoveryInput, DiscoveryEffect> {
     return [{ kind: 'watch-lost', source: rules.name, reason }];
   }
 
-  #register(own: readonly string[], now: Instant): DiscoveryEffect[] {
+  #takeOwn(own: readonly string[]): DiscoveryEffect[] {
+    const before = this.#own;
     this.#own = new Set([...this.#options.self, ...own].map(spelling));
-    const effects = this.#sources.filter(({ rules }) => rules.registers).map((source) => this.#tryToRegister(source, now));
-    return [...effects, ...this.#changed()];
+    const isSame = before.size === this.#own.size && [...before].every((known) => this.#own.has(known));
+    return isSame ? [] : this.#changed();
   }
 
   #tryToRegister(source: SourceState, now: Instant): DiscoveryEffect {

@@ -241,6 +241,32 @@ describe('health and metrics', () => {
   });
 });
 
+describe('the address of this node', () => {
+  test('what stands behind its name is left out too, and so is what it registers', async () => {
+    const source = new HandSource('dns');
+    source.answer = () => ({ endpoints: ['172.18.0.2:7946', 'engram-1:7946', '172.18.0.2:7947', '172.18.0.3:7946'] });
+    const lookup = (name: string) => Promise.resolve(name === 'engram-1' ? ['172.18.0.2'] : ['172.18.0.3']);
+    const discovery = createDiscovery({ sources: [source], self: ['engram-1'], lookup });
+    expect((await discovery.discover()).endpoints).toEqual(['172.18.0.2:7947', '172.18.0.3:7946']);
+    await discovery.register({ ...self, swim: 'also-me:7946' });
+    expect(discovery.current.endpoints).toEqual(['172.18.0.2:7947']);
+    await discovery.stop();
+  });
+
+  test('a name that hangs holds an answer back for half a second, and no longer', async () => {
+    const source = new HandSource('dns');
+    source.answer = () => ({ endpoints: ['172.18.0.2:7946'] });
+    const clock = new ManualClock();
+    const discovery = createDiscovery({ sources: [source], self: ['engram-1'], lookup: never, clock });
+    const found = discovery.discover();
+    await settle();
+    clock.advance(500);
+    expect((await found).endpoints).toEqual(['172.18.0.2:7946']);
+    await discovery.stop();
+    expect(clock.pending).toBe(0);
+  });
+});
+
 describe('registering', () => {
   test('the outcome says who took it; who did not is asked again until it does', async () => {
     const [good, bad] = [new RegistrySource('consul'), new RegistrySource('etcd')];

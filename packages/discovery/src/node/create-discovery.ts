@@ -4,6 +4,8 @@ import { parseEndpoint } from '../core/index.js';
 import type { CreateDiscoveryOptions, Discovery } from '../discovery.js';
 import type { DiscoverySource } from '../source.js';
 import { DiscoveryDriver } from './discovery-driver.js';
+import { machineNameLookup } from './name-book.js';
+import { OwnAddresses } from './own-addresses.js';
 
 const sourcesMax = 16;
 
@@ -12,12 +14,12 @@ const sourcesMax = 16;
  * naming what is wrong.
  */
 export function createDiscovery(options: CreateDiscoveryOptions): Discovery {
-  const { sources, self = [], endpointsMax = 1_024, refreshMinMs = 1_000, onEvent, random = systemRandom(), clock = systemClock } = options;
+  const { sources, self = [], endpointsMax = 1_024, refreshMinMs = 1_000, onEvent, lookup = machineNameLookup, random = systemRandom(), clock = systemClock } = options;
   checkSources(sources);
   checkCount('endpointsMax', endpointsMax);
   checkCount('refreshMinMs', refreshMinMs);
   self.forEach((address, i) => parseEndpoint(address, `self[${i}]`));
-  return new DiscoveryDriver(sources, { self, endpointsMax, refreshMinMs }, random.fork('discovery'), clock, onEvent);
+  return new DiscoveryDriver({ sources, core: { self, endpointsMax, refreshMinMs }, own: new OwnAddresses(self, lookup), random: random.fork('discovery'), clock, onEvent });
 }
 
 function checkSources(sources: readonly DiscoverySource[]): void {

@@ -5,6 +5,7 @@ import type { Discovery, DiscoverOptions, DiscoveryEvent, DiscoveryHealth, Disco
 import type { DiscoverySource, SelfRegistration, SourceAnswer } from '../source.js';
 import { failureOf } from './failure.js';
 import { LatestFeed } from './latest-feed.js';
+import type { OwnAddresses } from './own-addresses.js';
 import { SourceMeter } from './source-meter.js';
 
 /** Something a source is doing for us. */
@@ -18,6 +19,18 @@ interface Call<Result> {
 
 type RegistrationResult = { readonly source: string; readonly failure?: SourceFailure };
 
+export interface DiscoveryDriverParts {
+  readonly sources: readonly DiscoverySource[];
+  readonly core: DiscoveryOptions;
+  readonly own: OwnAddresses;
+  readonly random: Random;
+  readonly clock: Clock;
+  readonly onEvent: ((event: DiscoveryEvent) => void) | undefined;
+}
+
+/** Nobody waits longer than this for the names of this node; an answer that came meanwhile is taken with what is known of them. */
+const ownLimitMs = 500;
+
 /** Performs what the core decides: calls the sources, ends calls that take too long, and tells whoever listens. */
 export class DiscoveryDriver implements Discovery {
   readonly #sources: ReadonlyMap<string, DiscoverySource>;
@@ -26,6 +39,7 @@ export class DiscoveryDriver implements Discovery {
   readonly #driver: Driver<DiscoveryInput, DiscoveryEffect>;
   readonly #clock: Clock;
   readonly #random: Random;
+  readonly #own: OwnAddresses;
   readonly #onEvent: ((event: DiscoveryEvent) => void) | undefined;
   readonly #lookUps = new Map<string, Call<void>>();
   readonly #watches = new Map<string, Call<void>>();
@@ -37,14 +51,15 @@ export class DiscoveryDriver implements Discovery {
   #self: SelfRegistration | undefined;
   #stopped: Promise<void> | undefined;
 
-  constructor(sources: readonly DiscoverySource[], options: DiscoveryOptions, random: Random, clock: Clock, onEvent: ((event: DiscoveryEvent) => void) | undefined) {
+  constructor({ sources, core, own, random, clock, onEvent }: DiscoveryDriverParts) {
     this.#sources = new Map(sources.map((source) => [source.name, source]));
     this.#meters = new Map(sources.map(({ name }) => [name, new SourceMeter()]));
     this.#clock = clock;
     this.#random = random.fork('seeds');
     this.#onEvent = onEvent;
+    this.#own = own;
     const rules = sources.map(({ name, refreshMs, timeoutMs, watch, register }) => ({ name, refreshMs, timeoutMs, watches: watch !== undefined, registers: register !== undefined }));
-    this.#core = new DiscoveryCore(rules, random.fork('core'), options);
+    this.#core = new DiscoveryCore(rules, random.fork('core'), core);
     this.#driver = new Driver<DiscoveryInput, DiscoveryEffect>(this.#core, clock, (effect) => this.#perform(effect));
   }
 
@@ -112,7 +127,10 @@ export class DiscoveryDriver implements Discovery {
     this.#checkRunning();
     parseEndpoint(self.swim, 'swim');
     this.#self = self;
-    this.#driver.dispatch({ kind: 'register', own: [self.swim] });
+    this.#own.add(self.swim);
+    await this.#learnOwn();
+    this.#checkRunning();
+    this.#driver.dispatch({ kind: 'register' });
     const outcomes = await Promise.all([...this.#registrations.values()].map(({ done }) => done));
     return { registered: outcomes.filter(({ failure }) => !failure).map(({ source }) => source), failures: outcomes.flatMap(({ failure }) => failure ?? []) };
   }
@@ -167,14 +185,28 @@ export class DiscoveryDriver implements Discovery {
     const call = this.#newCall<void>(attempt);
     this.#lookUps.set(name, call);
     this.#meter(name).asked();
+    const ownKnown = this.#learnOwn();
     // In a turn of its own, so that a source that answers or throws at once is no special case.
     Promise.resolve()
       .then(() => source.lookUp({ signal: call.abort.signal }))
-      .then((answer) => checkedAnswer(name, answer))
+      .then(async (answer) => (await ownKnown, checkedAnswer(name, answer)))
       .then(
         (answer) => this.#driver.dispatch({ kind: 'answered', source: name, attempt, answer }),
         (error: unknown) => this.#driver.dispatch({ kind: 'look-up-failed', attempt, ...failureOf(name, error) }),
       );
+  }
+
+  /** Looks up the names of this node, so that its own address is known before an answer with it comes. */
+  async #learnOwn(): Promise<void> {
+    let giveUp: () => void = () => undefined;
+    const givenUp = new Promise<void>((resolve) => (giveUp = resolve));
+    const stopping = this.#stopping.signal;
+    const cancel = this.#clock.schedule(plusMs(this.#clock.now(), ownLimitMs), giveUp);
+    stopping.addEventListener('abort', giveUp, { once: true });
+    const own = await this.#own.resolve(this.#clock.now() / 1_000, givenUp);
+    cancel();
+    stopping.removeEventListener('abort', giveUp);
+    this.#driver.dispatch({ kind: 'own', own });
   }
 
   #settled(source: string, attempt: number, outcome: 'answered' | 'failed'): void {

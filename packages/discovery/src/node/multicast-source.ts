@@ -51,6 +51,7 @@ export interface MulticastSource extends DiscoverySource {
 const answerSpreadMs = 100;
 /** One answer serves everybody who asked; more are not given within this time, however many ask. */
 const answerEveryMs = 250;
+const emitEveryMs = 20;
 /** Nobody makes us remember it for longer, or hear of it more often, than these intervals. */
 const announceMsMin = 50;
 const announceMsMax = 60_000;
@@ -84,11 +85,13 @@ class Multicast implements MulticastSource {
   #sequence = 0;
   #self: SelfRegistration | undefined;
   #sockets: { readonly interfaces: string; readonly hosts: ReadonlySet<string>; readonly opened: Promise<MulticastSockets> } | undefined;
+  #isClosed = false;
   #emit: (() => void) | undefined;
   #fail: ((error: Error) => void) | undefined;
   #announceTimer: NodeJS.Timeout | undefined;
   #answerTimer: NodeJS.Timeout | undefined;
   #forgetTimer: NodeJS.Timeout | undefined;
+  #emitTimer: NodeJS.Timeout | undefined;
   #answeredAtMs = -Infinity;
 
   constructor(options: MulticastSourceOptions) {
@@ -173,8 +176,9 @@ class Multicast implements MulticastSource {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     this.#self = undefined;
-    for (const timer of [this.#announceTimer, this.#answerTimer, this.#forgetTimer]) clearTimeout(timer);
+    for (const timer of [this.#announceTimer, this.#answerTimer, this.#forgetTimer, this.#emitTimer]) clearTimeout(timer);
     this.#fail?.(new Error('the source was closed'));
     await this.#closeSockets();
   }
@@ -236,6 +240,7 @@ class Multicast implements MulticastSource {
   /** The sockets there are, or new ones; other ones when the interfaces of the machine have changed. */
   async #open(): Promise<MulticastSockets> {
     try {
+      if (this.#isClosed) throw new Error('the source was closed');
       const interfaces = interfacesFor(this.#interface, this.#family);
       if (this.#sockets && this.#sockets.interfaces !== interfaces.join()) await this.#closeSockets();
       this.#sockets ??= {
@@ -243,9 +248,15 @@ class Multicast implements MulticastSource {
         hosts: ownHosts(),
         opened: MulticastSockets.open({ group: this.#group, family: this.#family, interfaces, ttl: this.#ttl, onMessage: (bytes, from) => this.#hear(bytes, from), onBroken: (error) => void this.#broken(error) }),
       };
-      return await this.#sockets.opened;
     } catch (error) {
-      this.#sockets = undefined;
+      throw this.#refusal('joining', error);
+    }
+    const sockets = this.#sockets;
+    try {
+      return await sockets.opened;
+    } catch (error) {
+      // Others may have opened new ones while we waited.
+      if (this.#sockets === sockets) this.#sockets = undefined;
       throw this.#refusal('joining', error);
     }
   }
@@ -269,7 +280,7 @@ class Multicast implements MulticastSource {
     switch (frame.kind) {
       case 'query':    return frame.from === this.#tag ? undefined : this.#answerSoon();
       case 'announce': return this.#hearAnnouncement(frame, from);
-      case 'leave':    return this.#neighbours.left(frame) ? this.#emit?.() : undefined;
+      case 'leave':    return this.#neighbours.left(frame) ? this.#emitSoon() : undefined;
     }
   }
 
@@ -284,9 +295,17 @@ class Multicast implements MulticastSource {
     if (!isReachable(frame.endpoint, this.#sockets?.hosts.has(from.address.split('%', 1)[0] ?? '') ?? false)) return void this.#counters.unreachable++;
     this.#counters.announcements++;
     const everyMs = Math.min(Math.max(frame.everyMs, announceMsMin), announceMsMax);
-    const isChanged = this.#neighbours.announced({ ...frame, everyMs }, systemClock.now());
-    if (isChanged) this.#emit?.();
+    if (this.#neighbours.announced({ ...frame, everyMs }, systemClock.now())) this.#emitSoon();
     this.#forgetLater();
+  }
+
+  /** Changes that come together are told together, and a flood of them costs no more than a few. */
+  #emitSoon(): void {
+    const emit = (): void => {
+      this.#emitTimer = undefined;
+      this.#emit?.();
+    };
+    this.#emitTimer ??= setTimeout(emit, emitEveryMs).unref();
   }
 
   #forget(): boolean {
@@ -298,7 +317,7 @@ class Multicast implements MulticastSource {
     if (this.#forgetTimer || next === undefined) return;
     const forget = (): void => {
       this.#forgetTimer = undefined;
-      if (this.#forget()) this.#emit?.();
+      if (this.#forget()) this.#emitSoon();
       this.#forgetLater();
     };
     this.#forgetTimer = setTimeout(forget, Math.max(1, Math.ceil((next - systemClock.now()) / 1_000))).unref();
