@@ -5,8 +5,8 @@
 import { EngramError } from '@engram/kernel';
 import { systemRandom, wallClockMs } from '@engram/kernel/node';
 import type { Logger } from 'pino';
-import { LoneMembership, openSwimMembership, type ClusterPart } from './cluster/index.js';
-import { formatAddress, isUnspecified, parseAddress, type Address, type Config, type LoadedConfig } from './config/index.js';
+import { LoneMembership, openSwimMembership, reasonForming, type ClusterPart } from './cluster/index.js';
+import { formatAddress, isUnspecified, parseAddress, printableConfig, type Address, type Config, type LoadedConfig } from './config/index.js';
 import { openEngine, type Engine, type EngineOptions } from './engine/index.js';
 import { startGrpcServer, type GrpcServer } from './grpc/grpc-server.js';
 import type { HttpServer } from './http/context.js';
@@ -37,7 +37,8 @@ export interface RunningServer {
  *
  * @throws EngramError `data_directory_locked`, `log_damaged`, `store_damaged`, `invalid_config`, `address_in_use`.
  */
-export async function startServer({ config }: Pick<LoadedConfig, 'config'>, log: Logger): Promise<RunningServer> {
+export async function startServer(loaded: LoadedConfig, log: Logger): Promise<RunningServer> {
+  const { config } = loaded;
   const metrics = new ServerMetrics(version);
   const engine = await openEngine(engineOptions(config, metrics, log));
   let http: HttpServer | undefined;
@@ -45,8 +46,9 @@ export async function startServer({ config }: Pick<LoadedConfig, 'config'>, log:
   try {
     let requestShutdown: () => void = () => undefined;
     // Bound before anything is served, so that a taken port stops the start; silent until everything else listens.
-    membership = await openMembership(config, engine, log);
-    http = createHttpServer({ engine, membership, log, metrics, limits: httpLimits(config), onShutdownRequested: () => requestShutdown() });
+    const part = (membership = await openMembership(config, engine, log));
+    engine.holdWritesWhile(() => reasonForming(part));
+    http = createHttpServer({ engine, membership, log, metrics, limits: httpLimits(config), effectiveConfig: () => printableConfig(loaded), onShutdownRequested: () => requestShutdown() });
     const httpAddress = await listenHttp(http, config.server.http_bind);
     const grpc = await startGrpcServer({
       bind: formatAddress(config.server.grpc_bind),
@@ -115,9 +117,11 @@ class Running implements RunningServer {
   }
 }
 
-async function openMembership({ cluster }: Config, { nodeId, dataDirectory }: Engine, log: Logger): Promise<ClusterPart> {
+async function openMembership({ cluster }: Config, engine: Engine, log: Logger): Promise<ClusterPart> {
+  const { nodeId, dataDirectory } = engine;
   if (!cluster.enabled) return new LoneMembership(nodeId, wallClockMs());
-  return openSwimMembership({ config: cluster, nodeId, dataDirectory, wallClockMs, log });
+  const holdsMemories = engine.status().log.nextLsn > 1;
+  return openSwimMembership({ config: cluster, nodeId, dataDirectory, holdsMemories, random: systemRandom(), wallClockMs, log });
 }
 
 function engineOptions(config: Config, metrics: ServerMetrics, log: Logger): EngineOptions {

@@ -1,6 +1,8 @@
-import { parseNodeId } from '@engram/kernel';
+import type { FormationStatus } from '@engram/cluster';
+import type { DiscoveryHealth } from '@engram/discovery';
+import { parseClusterId, parseNodeId } from '@engram/kernel';
 import type { MemberState, SwimMetrics } from '@engram/swim';
-import { EventLog, type ClusterEvent, type ClusterEventType, type ClusterNode, type Membership } from '../src/cluster/index.js';
+import { EventLog, type ClusterEvent, type ClusterEventType, type ClusterNode, type Initialized, type Membership } from '../src/cluster/index.js';
 
 /** A cluster whose nodes are what a test says. The node that answers is `node-1`. */
 export class FakeMembership implements Membership {
@@ -8,6 +10,8 @@ export class FakeMembership implements Membership {
   readonly cluster = 'test';
   readonly events = new EventLog<ClusterEvent>('42', { capacity: 4, readersMax: 2 });
   troubled: string | undefined;
+  formed: FormationStatus = { state: 'joined', clusterId: parseClusterId('the-cluster'), reason: '' };
+  discovered: DiscoveryHealth | undefined;
   #nodes: readonly ClusterNode[] = [nodeIn('node-1', 'alive')];
 
   /** Other nodes by id and state. */
@@ -33,6 +37,25 @@ export class FakeMembership implements Membership {
 
   trouble(): string | undefined {
     return this.troubled;
+  }
+
+  formation(): FormationStatus {
+    return this.formed;
+  }
+
+  initialize(): Promise<Initialized> {
+    const clusterId = parseClusterId('formed-by-hand');
+    const created = this.formed.state === 'forming';
+    this.formed = { state: 'joined', clusterId, reason: '' };
+    return Promise.resolve({ clusterId, created });
+  }
+
+  discoveryHealth(): DiscoveryHealth | undefined {
+    return this.discovered;
+  }
+
+  discoveryMetrics(): undefined {
+    return undefined;
   }
 }
 

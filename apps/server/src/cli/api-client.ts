@@ -4,7 +4,7 @@
  */
 import { EngramError, errorCodes, type ErrorCode } from '@engram/kernel';
 import { Pool, type Dispatcher } from 'undici';
-import type { BatchLine, ClusterMembers, Draft, ListPage, RecallAnswer, RecallRequest, SpaceSummary, StoredMemory, SystemStatus, WireError } from './wire-types.js';
+import type { BatchLine, ClusterHealth, ClusterInitialized, ClusterMembers, DiscoveryHealth, Draft, ListPage, RecallAnswer, RecallRequest, SpaceSummary, StoredMemory, SystemStatus, WireError } from './wire-types.js';
 
 export interface ApiClientOptions {
   /** Where the node answers, with an optional path in front of `/api`. */
@@ -80,6 +80,18 @@ export class ApiClient {
 
   async spaces(): Promise<SpaceSummary[]> {
     return (await this.#json<{ spaces: SpaceSummary[] }>('GET', '/api/v1/spaces')).spaces;
+  }
+
+  initializeCluster(): Promise<ClusterInitialized> {
+    return this.#json('POST', '/api/v1/cluster/initialize');
+  }
+
+  clusterHealth(): Promise<ClusterHealth> {
+    return this.#json('GET', '/api/v1/cluster/health');
+  }
+
+  discoveryHealth(): Promise<DiscoveryHealth> {
+    return this.#json('GET', '/api/v1/cluster/discovery/health');
   }
 
   /** Ends what is under way and lets go of the connections. */

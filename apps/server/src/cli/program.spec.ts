@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { run } from './fake-cli.js';
 
-const commands = ['start', 'status', 'store', 'recall', 'list', 'forget', 'spaces', 'members', 'import', 'export', 'config', 'wal-salvage'];
+const commands = ['start', 'status', 'store', 'recall', 'list', 'forget', 'spaces', 'members', 'cluster', 'import', 'export', 'config', 'wal-salvage'];
 
 describe('help', () => {
   test('names every command and the exit codes', async () => {

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { version } from '../version.js';
 import { exitCodes, type Cli } from './cli.js';
+import { clusterCommand } from './cluster.js';
 import { configCommand } from './config.js';
 import { exportCommand } from './export.js';
 import { reportFailure } from './failures.js';
@@ -52,6 +53,7 @@ export function buildProgram(cli: Cli, host: Host, exit: (code: number) => void)
   forgetCommand(program, cli, exit);
   spacesCommand(program, cli);
   membersCommand(program, cli);
+  clusterCommand(program, cli, exit);
   importCommand(program, cli, exit);
   exportCommand(program, cli);
   configCommand(program, cli, exit);

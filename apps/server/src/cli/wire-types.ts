@@ -108,6 +108,38 @@ export interface ClusterMembers {
   readonly members: readonly ClusterMember[];
 }
 
+export interface ClusterInitialized {
+  readonly cluster: string;
+  readonly cluster_id: string;
+  readonly created: boolean;
+}
+
+export interface ClusterHealth {
+  readonly mode: 'single' | 'distributed';
+  readonly cluster?: string;
+  readonly cluster_id?: string;
+  readonly state?: 'forming' | 'joined';
+  readonly waiting_for?: string;
+  readonly status: 'healthy' | 'degraded' | 'critical';
+  readonly total_nodes: number;
+  readonly alive_nodes: number;
+  readonly suspect_nodes: number;
+  readonly dead_nodes: number;
+}
+
+export interface DiscoveryHealth {
+  readonly status: string;
+  readonly endpoints: number;
+  readonly sources: readonly {
+    readonly source: string;
+    readonly state: string;
+    readonly total: number;
+    readonly reachable: number;
+    readonly last_refresh?: string;
+    readonly last_error?: string;
+  }[];
+}
+
 export interface SystemStatus {
   readonly node: string;
   readonly version: string;

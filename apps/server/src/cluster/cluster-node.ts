@@ -1,4 +1,4 @@
-import type { NodeId } from '@engram/kernel';
+import { isClusterId, type ClusterId, type NodeId } from '@engram/kernel';
 import { jsonMetadata, type MemberState, type MetadataCodec } from '@engram/swim';
 
 /** A node of the cluster as one node sees it. */
@@ -18,7 +18,7 @@ export interface ClusterNode {
   readonly self: boolean;
 }
 
-/** What a node tells all others about itself. */
+/** Where a node serves. */
 export interface NodeServices {
   /** `host:port`, as other nodes reach it. */
   readonly http: string;
@@ -26,14 +26,26 @@ export interface NodeServices {
   readonly version: string;
 }
 
+/** What a node tells all others about itself. */
+export interface NodeMetadata extends NodeServices {
+  /** The cluster it belongs to; absent while it belongs to none. */
+  readonly clusterId?: ClusterId;
+  /** While it belongs to none: with how many it forms one by itself. */
+  readonly expect?: number;
+}
+
 /** Fields that a newer version adds are left out; one that is missing makes the whole unreadable. */
-export const nodeServices: MetadataCodec<NodeServices> = jsonMetadata((value) => {
-  const { http, grpc, version } = (value ?? {}) as Record<string, unknown>;
+export const nodeMetadata: MetadataCodec<NodeMetadata> = jsonMetadata((value) => {
+  const { http, grpc, version, clusterId, expect } = (value ?? {}) as Record<string, unknown>;
   if (!isShortText(http) || !isShortText(grpc) || !isShortText(version)) throw new TypeError('not what a node of Engram says about itself');
-  return { http, grpc, version };
+  return { http, grpc, version, ...(isClusterId(clusterId) && { clusterId }), ...(isCount(expect) && { expect }) };
 });
 
 /** Others print this, so it must not carry what moves the cursor of a terminal. */
 function isShortText(value: unknown): value is string {
   return typeof value === 'string' && /^[\x20-\x7e]{1,255}$/.test(value);
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 1_000;
 }

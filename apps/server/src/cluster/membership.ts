@@ -1,22 +1,28 @@
 /** What the rest of the server knows of a cluster: who is there, how they are, and what changes. */
-import type { NodeId } from '@engram/kernel';
+import type { FormationStatus } from '@engram/cluster';
+import type { DiscoveryHealth, DiscoveryMetrics } from '@engram/discovery';
+import { EngramError, type NodeId } from '@engram/kernel';
 import type { MemberState, SwimMetrics } from '@engram/swim';
 import { clusterHealth, countStates, type ClusterHealth } from './cluster-health.js';
 import type { ClusterNode, NodeServices } from './cluster-node.js';
 import type { EventLog } from './event-log.js';
+import type { Initialized } from './formation.js';
 
 /**
  * What happened to a node, or to this node's place among the others: `isolated` when no other node is alive as far as
- * it knows, `rejoined` when one is again.
+ * it knows, `rejoined` when one is again, `formed` when it came to belong to a cluster, `foreign-cluster` when it met a
+ * node of another cluster of the same name.
  */
 export interface ClusterEvent {
   readonly type: ClusterEventType;
-  /** The node it happened to; for `isolated` and `rejoined` this one. */
+  /** The node it happened to; this one where it is about this node's place. */
   readonly node: ClusterNode;
   readonly atMs: number;
+  /** For people. */
+  readonly detail?: string;
 }
 
-export const clusterEventTypes = ['joined', 'restarted', 'suspect', 'recovered', 'dead', 'left', 'updated', 'forgotten', 'isolated', 'rejoined'] as const;
+export const clusterEventTypes = ['joined', 'restarted', 'suspect', 'recovered', 'dead', 'left', 'updated', 'forgotten', 'isolated', 'rejoined', 'formed', 'foreign-cluster'] as const;
 export type ClusterEventType = (typeof clusterEventTypes)[number];
 
 /** As one node sees it at this moment. */
@@ -33,11 +39,28 @@ export interface Membership {
   metrics(): SwimMetrics | undefined;
   /** Why this node takes no part in the cluster although it was told to; it needs a person. */
   trouble(): string | undefined;
+  /** Which cluster it belongs to, or what it waits for. Undefined for a node that runs alone. */
+  formation(): FormationStatus | undefined;
+  /**
+   * Forms a cluster with this node as its first, unless it belongs to one.
+   *
+   * @throws EngramError `not_ready` while nodes are agreeing on one, `invalid_argument` when the node runs alone.
+   */
+  initialize(): Promise<Initialized>;
+  /** Undefined when nothing is asked: no sources, or a node that runs alone. */
+  discoveryHealth(): DiscoveryHealth | undefined;
+  discoveryMetrics(): DiscoveryMetrics | undefined;
 }
 
 /** Other nodes by state, this one not counted. */
 export function peersOf(membership: Membership): Record<MemberState, number> {
   return countStates(membership.nodes().filter(({ self }) => !self).map(({ state }) => state));
+}
+
+/** Why the node takes no writes yet; undefined once it belongs to a cluster, and for a node that runs alone. */
+export function reasonForming(membership: Membership): string | undefined {
+  const formation = membership.formation();
+  return formation?.state === 'forming' ? `the node belongs to no cluster yet: ${formation.reason}` : undefined;
 }
 
 /** All nodes, this one counted. */
@@ -82,6 +105,22 @@ export class LoneMembership implements ClusterPart {
   }
 
   trouble(): undefined {
+    return undefined;
+  }
+
+  formation(): undefined {
+    return undefined;
+  }
+
+  async initialize(): Promise<never> {
+    throw new EngramError('invalid_argument', 'this node runs alone, so there is no cluster to form', { hint: 'Start it with --cluster-mode distributed or cluster.enabled = true.' });
+  }
+
+  discoveryHealth(): undefined {
+    return undefined;
+  }
+
+  discoveryMetrics(): undefined {
     return undefined;
   }
 

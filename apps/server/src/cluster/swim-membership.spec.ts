@@ -1,8 +1,9 @@
 /** Two and three real members in this process, on loopback sockets. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseNodeId } from '@engram/kernel';
+import { systemRandom } from '@engram/kernel/node';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { resolveConfig } from '../config/index.js';
 import { openSwimMembership } from './swim-membership.js';
@@ -29,16 +30,24 @@ interface Asked {
   readonly seed?: ClusterPart;
   readonly bind?: string;
   readonly env?: Record<string, string>;
+  readonly holdsMemories?: boolean;
 }
 
-async function member(id: string, { seed, bind = '127.0.0.1:0', env = {} }: Asked = {}): Promise<ClusterPart & { readonly warned: string[] }> {
+/** The engine has made it by then. */
+function dataOf(id: string): string {
+  const path = join(directory, id);
+  mkdirSync(path, { recursive: true });
+  return path;
+}
+
+async function member(id: string, { seed, bind = '127.0.0.1:0', env = {}, holdsMemories = false }: Asked = {}): Promise<ClusterPart & { readonly warned: string[] }> {
   const warned: string[] = [];
   const { config } = resolveConfig({
     env: { ENGRAM_CLUSTER_ENABLED: 'true', ENGRAM_CLUSTER_SWIM_PRESET: 'fast', ENGRAM_CLUSTER_SWIM_BIND: bind, ...(seed?.address ? { ENGRAM_CLUSTER_DISCOVERY_STATIC_SEEDS: seed.address } : {}), ...env },
     flags: {},
   });
   const note = (_details: object, message: string): void => void warned.push(message);
-  const opened = await openSwimMembership({ config: config.cluster, nodeId: parseNodeId(id), dataDirectory: join(directory, id), wallClockMs: Date.now, log: { info: () => undefined, warn: note, error: note } });
+  const opened = await openSwimMembership({ config: config.cluster, nodeId: parseNodeId(id), dataDirectory: dataOf(id), holdsMemories, random: systemRandom(), wallClockMs: Date.now, log: { info: () => undefined, warn: note, error: note } });
   open.push(opened);
   return Object.assign(opened, { warned });
 }
@@ -92,6 +101,60 @@ describe('two nodes, one the seed of the other,', () => {
     await stranger.join(services);
     expect(states(stranger)).toEqual(['stranger alive self']);
     expect(states(one)).not.toContain('stranger alive');
+  });
+});
+
+describe('forming a cluster', () => {
+  const expecting = (count: number) => ({ ENGRAM_CLUSTER_BOOTSTRAP_EXPECT: String(count) });
+  const idOf = (membership: ClusterPart) => membership.formation()?.clusterId;
+
+  test('is left to an operator when nobody said how many to expect; the others join the one that is formed', async () => {
+    const one = await member('one');
+    await one.join(services);
+    const two = await member('two', { seed: one });
+    await two.join(services);
+    await expect.poll(() => states(one)).toEqual(['one alive self', 'two alive']);
+    expect(one.formation()).toMatchObject({ state: 'forming', reason: expect.stringContaining('engram cluster init') as string });
+    const { clusterId, created } = await one.initialize();
+    expect(created).toBe(true);
+    await expect.poll(() => two.formation()).toEqual({ state: 'joined', clusterId, reason: '' });
+    expect(await two.initialize()).toEqual({ clusterId, created: false });
+  });
+
+  test('happens by itself once as many as expected have met, no sooner, and outlives a restart', async () => {
+    const one = await member('one', { env: expecting(3) });
+    await one.join(services);
+    const two = await member('two', { seed: one, env: expecting(3) });
+    await two.join(services);
+    await expect.poll(() => one.formation()?.reason).toBe('waiting for 1 more of the 3 nodes that are expected');
+    const three = await member('three', { seed: one, env: expecting(3) });
+    await three.join(services);
+    await expect.poll(() => [one, two, three].map((node) => `${node.formation()?.state} ${node.formation()?.reason}`)).toEqual(['joined ', 'joined ', 'joined ']);
+    expect(new Set([one, two, three].map(idOf)).size).toBe(1);
+    const formed = idOf(one);
+    await Promise.all([one.close(), two.close(), three.close()]);
+    const again = await member('one', { env: expecting(3) });
+    expect(again.formation()).toEqual({ state: 'joined', clusterId: formed, reason: '' });
+  });
+
+  test('under a name that another cluster has too keeps the two apart, and both say so', async () => {
+    const one = await member('one');
+    const two = await member('two', { seed: one });
+    await one.initialize();
+    await two.initialize();
+    await one.join(services);
+    await two.join(services);
+    for (const node of [one, two]) await expect.poll(() => node.warned.join()).toContain('belongs to another cluster that is also called engram');
+    expect([states(one), states(two)]).toEqual([['one alive self'], ['two alive self']]);
+    const missed = one.events?.read(`${one.nodes()[0]!.epoch}-0`, () => undefined).missed;
+    expect(missed?.map(({ event }) => event.type)).toEqual(expect.arrayContaining(['formed', 'foreign-cluster']));
+  });
+
+  test('does not happen by itself around memories of a node that ran alone', async () => {
+    const one = await member('one', { env: expecting(1), holdsMemories: true });
+    await one.join(services);
+    expect(one.formation()).toMatchObject({ state: 'forming', reason: expect.stringContaining('memories that it stored while it ran alone') as string });
+    expect((await one.initialize()).created).toBe(true);
   });
 });
 

@@ -1,16 +1,30 @@
-/** Membership by SWIM: starts the node's part in the protocol, keeps what it tells, and says goodbye at the end. */
-import { EngramError, type NodeId } from '@engram/kernel';
+/**
+ * Membership by SWIM: starts the node's part in the protocol, keeps what it tells, and says goodbye at the end.
+ *
+ * ```text
+ * discovery --seeds--> SWIM --who is alive--> formation --which cluster--> SWIM, and the file that keeps it
+ * ```
+ */
+import type { FormationRecord, FormationStatus, JoinedHow } from '@engram/cluster';
+import type { Discovery, DiscoveryHealth, DiscoveryMetrics } from '@engram/discovery';
+import { EngramError, parseClusterId, type ClusterId, type NodeId, type Random } from '@engram/kernel';
 import { createSwim, Keyring, type CreateSwimOptions, type MemberChange, type SwimMember, type SwimMetrics, type SwimNode, type SwimOptions } from '@engram/swim';
 import { formatAddress, type Config } from '../config/index.js';
-import { nodeServices, type ClusterNode, type NodeServices } from './cluster-node.js';
+import { ClusterFile } from './cluster-file.js';
+import { nodeMetadata, type ClusterNode, type NodeMetadata, type NodeServices } from './cluster-node.js';
 import { EventLog } from './event-log.js';
+import { Formation, type Initialized } from './formation.js';
 import type { ClusterEvent, ClusterEventType, ClusterPart } from './membership.js';
+import { peerDiscovery } from './peer-discovery.js';
 
 export interface SwimMembershipOptions {
   readonly config: Config['cluster'];
   readonly nodeId: NodeId;
-  /** Where the epoch is kept, in a file `swim-epoch`. */
+  /** Where the epoch is kept, in a file `swim-epoch`, and what the node belongs to, in `cluster.json`. */
   readonly dataDirectory: string;
+  /** Whether the node has ever stored anything. A cluster that forms by itself does not form around old memories. */
+  readonly holdsMemories: boolean;
+  readonly random: Random;
   readonly wallClockMs: () => number;
   readonly log: MembershipLog;
 }
@@ -29,28 +43,49 @@ export interface MembershipLog {
  *   cannot be read. Nothing stays bound then.
  */
 export async function openSwimMembership(options: SwimMembershipOptions): Promise<ClusterPart> {
+  const { config, log } = options;
+  const file = new ClusterFile(options.dataDirectory, config.name);
+  const record = await file.read();
+  const discovery = peerDiscovery(config, log);
   try {
-    return new SwimMembership(await createSwim(swimOptions(options)), options);
+    const swim = await createSwim(swimOptions(options, record.clusterId, discovery));
+    return new SwimMembership(swim, discovery, file, record, options);
   } catch (cause) {
-    throw inOurKeys(cause, options.config);
+    await discovery?.stop();
+    throw inOurKeys(cause, config);
   }
 }
+
+/** How long the sources of discovery may take to let this node go. */
+const deregisterMs = 2_000;
 
 class SwimMembership implements ClusterPart {
   readonly mode = 'distributed';
   readonly cluster: string;
   readonly address: string;
   readonly events: EventLog<ClusterEvent>;
-  readonly #swim: SwimNode<NodeServices>;
+  readonly #swim: SwimNode<NodeMetadata>;
+  readonly #discovery: Discovery | undefined;
+  readonly #formation: Formation;
+  readonly #config: Config['cluster'];
   readonly #wallClockMs: () => number;
   readonly #log: MembershipLog;
   readonly #startedAtMs: number;
   /** When each member last changed; those it does not hold are as they were at the start. */
   readonly #changedAtMs = new Map<string, number>();
+  #services: NodeServices | undefined;
   #trouble: string | undefined;
 
-  constructor(swim: SwimNode<NodeServices>, { wallClockMs, log }: SwimMembershipOptions) {
+  constructor(swim: SwimNode<NodeMetadata>, discovery: Discovery | undefined, file: ClusterFile, record: FormationRecord, options: SwimMembershipOptions) {
+    const { config, holdsMemories, nodeId, random, wallClockMs, log } = options;
     this.#swim = swim;
+    this.#discovery = discovery;
+    this.#config = config;
+    this.#formation = new Formation(
+      { file, send: (to, bytes) => swim.send(to, bytes), onJoined: (clusterId, how) => this.#belong(clusterId, how) },
+      random,
+      { self: nodeId, record, holdsMemories, ...(config.bootstrap_expect !== undefined && { expect: config.bootstrap_expect }) },
+    );
     this.#wallClockMs = wallClockMs;
     this.#log = log;
     this.#startedAtMs = wallClockMs();
@@ -78,33 +113,108 @@ class SwimMembership implements ClusterPart {
     return this.#trouble;
   }
 
+  formation(): FormationStatus {
+    return this.#formation.status();
+  }
+
+  initialize(): Promise<Initialized> {
+    return this.#formation.initialize();
+  }
+
+  discoveryHealth(): DiscoveryHealth | undefined {
+    const reachable = new Set(this.#swim.members.all.filter(({ state }) => state === 'alive').map(({ address }) => address as string));
+    return this.#discovery?.health({ isReachable: (endpoint) => reachable.has(endpoint) });
+  }
+
+  discoveryMetrics(): DiscoveryMetrics | undefined {
+    return this.#discovery?.metrics();
+  }
+
   /**
    * Resolves once the seeds have answered or not. When none did the node carries on, because it may be the first of its
    * cluster, and goes on trying for ever.
    */
   async join(services: NodeServices): Promise<void> {
+    const { cluster, address: swim } = this;
+    this.#services = services;
     try {
-      await this.#swim.setMetadata(services);
-      const { contacted, failed } = await this.#swim.join();
-      this.#log.info({ cluster: this.cluster, swim: this.address, contacted, failed }, contacted.length > 0 ? 'joined the cluster' : 'waiting for other nodes: no seeds are configured');
+      await this.#publish();
+      this.#discovery?.start();
+      void this.#register();
+      const { contacted, failed } = await this.#swim.join({ signal: AbortSignal.timeout(this.#config.join_timeout_ms) });
+      if (contacted.length > 0) this.#log.info({ cluster, swim, contacted, failed }, 'met other nodes');
+      else this.#log.info({ cluster, swim, failed }, this.#discovery ? 'discovery named no other node yet; going on trying' : 'waiting for other nodes: no source of discovery is configured');
     } catch (error) {
       if (error instanceof EngramError && error.code === 'shutting_down') return;
-      this.#log.warn({ cluster: this.cluster, swim: this.address, err: error }, 'no seed answered; going on alone and trying again for ever');
+      this.#log.warn({ cluster, swim, err: error }, 'no seed answered; going on alone and trying again for ever');
     }
+    this.#meet();
+    const formation = this.formation();
+    if (formation.state === 'forming') this.#log.info({ cluster, reason: formation.reason }, 'this node belongs to no cluster yet');
   }
 
   async leave(limitMs: number): Promise<void> {
+    const signal = AbortSignal.timeout(limitMs);
+    const deregistered = this.#deregister(Math.min(limitMs, deregisterMs));
     try {
-      const { confirmed } = await this.#swim.leave({ signal: AbortSignal.timeout(limitMs) });
+      const { confirmed } = await this.#swim.leave({ signal });
       this.#log.info({ cluster: this.cluster, confirmed }, 'left the cluster');
     } catch (error) {
       this.#log.warn({ cluster: this.cluster, err: error }, 'left the cluster without a confirmation; the others will notice');
     }
+    await deregistered;
     await this.close();
   }
 
-  close(): Promise<void> {
-    return this.#swim.close();
+  async close(): Promise<void> {
+    this.#formation.stop();
+    await Promise.all([this.#swim.close(), this.#discovery?.stop()]);
+  }
+
+  /** Tells the others what this node serves and what it belongs to. */
+  async #publish(): Promise<void> {
+    if (this.#services === undefined) return;
+    const { clusterId } = this.formation();
+    const expect = this.#config.bootstrap_expect;
+    await this.#swim.setMetadata({ ...this.#services, ...(clusterId !== undefined ? { clusterId } : expect !== undefined && { expect }) });
+  }
+
+  async #register(): Promise<void> {
+    const { clusterId } = this.formation();
+    await this.#discovery?.register({
+      cluster: this.cluster, nodeId: this.#swim.name, swim: this.address,
+      ...(this.#services && { http: this.#services.http }), ...(clusterId !== undefined && { clusterId }),
+    });
+  }
+
+  async #deregister(limitMs: number): Promise<void> {
+    if (!this.#discovery) return;
+    const late = new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), limitMs).unref());
+    const failures = await Promise.race([this.#discovery.deregister(), late]);
+    if (failures === undefined || failures.length > 0) this.#log.warn({ failures }, 'not every source of discovery let this node go; they forget it by themselves');
+  }
+
+  /** Tells formation who is there. */
+  #meet(): void {
+    const peers = this.#swim.members.all.filter(({ name, state }) => name !== this.#swim.name && state === 'alive');
+    this.#formation.peers(peers.map(({ name, metadata }) => ({
+      id: name,
+      ...(metadata?.clusterId !== undefined && { clusterId: metadata.clusterId }),
+      ...(metadata?.expect !== undefined && { expect: metadata.expect }),
+    })));
+  }
+
+  #belong(clusterId: ClusterId, how: JoinedHow): void {
+    this.#swim.setClusterId(clusterId).then(
+      () => this.#publish(),
+      (error: unknown) => {
+        this.#trouble = `this node agreed to belong to cluster ${clusterId}, but took part in another one; restart it`;
+        this.#log.error({ clusterId, err: error }, this.#trouble);
+      },
+    ).catch((error: unknown) => this.#log.warn({ err: error }, 'the others were not told which cluster this node belongs to'));
+    this.#log.info({ cluster: this.cluster, clusterId, how }, how === 'joined' ? 'joined cluster' : 'formed a cluster and joined cluster');
+    this.#append('formed', this.#nodeOf(this.#swim.self), `belongs to cluster ${clusterId}`);
+    void this.#register();
   }
 
   #listen(): void {
@@ -121,12 +231,24 @@ class SwimMembership implements ClusterPart {
       this.#trouble = 'membership stopped because of a defect, so other nodes take this one for dead; restart the node';
       this.#log.error({ err: error }, this.#trouble);
     });
-    swim.on('rejected', ({ reason, meaning, from, count }) => this.#log.warn({ reason, from, count }, `packets were dropped: ${meaning}`));
+    swim.on('rejected', ({ reason, meaning, from, count }) => {
+      if (reason === 'other-cluster-id') return this.#meetForeign(from);
+      this.#log.warn({ reason, from, count }, `packets were dropped: ${meaning}`);
+    });
+    swim.on('cluster-id', ({ clusterId }) => this.#formation.learned(parseClusterId(clusterId)));
+    swim.on('message', ({ from, bytes }) => void this.#formation.received(from, bytes));
     swim.on('seed-failed', ({ seed, reason }) => this.#log.warn({ seed, reason }, 'a seed cannot be resolved; it is tried again'));
     swim.on('epoch-not-kept', ({ epoch, error }) => this.#log.error({ epoch, err: error }, 'the epoch could not be written to the data directory; check its disk'));
   }
 
-  #changed({ type, member }: MemberChange<NodeServices>): void {
+  /** Two clusters of one name: an address that was reused, or a node that was started twice in its life from nothing. */
+  #meetForeign(from: string): void {
+    const detail = `a node at ${from} belongs to another cluster that is also called ${this.cluster}; nothing of it is taken in. Give each cluster a name of its own, and each node the seeds of its own cluster`;
+    this.#log.error({ cluster: this.cluster, clusterId: this.formation().clusterId, from }, detail);
+    this.#append('foreign-cluster', this.#nodeOf(this.#swim.self), detail);
+  }
+
+  #changed({ type, member }: MemberChange<NodeMetadata>): void {
     if (type === 'forgotten') this.#changedAtMs.delete(member.name);
     else this.#changedAtMs.set(member.name, this.#wallClockMs());
     const node = this.#nodeOf(member);
@@ -136,6 +258,7 @@ class SwimMembership implements ClusterPart {
       else this.#log.info(details, changeWords[type]);
     }
     this.#append(type, node);
+    this.#meet();
   }
 
   #ownChange(type: 'isolated' | 'rejoined', message: string): void {
@@ -143,16 +266,16 @@ class SwimMembership implements ClusterPart {
     this.#append(type, this.#nodeOf(this.#swim.self));
   }
 
-  #append(type: ClusterEventType, node: ClusterNode): void {
-    this.events.append({ type, node, atMs: this.#wallClockMs() });
+  #append(type: ClusterEventType, node: ClusterNode, detail?: string): void {
+    this.events.append({ type, node, atMs: this.#wallClockMs(), ...(detail !== undefined && { detail }) });
   }
 
-  #nodeOf({ name, state, address, epoch, incarnation, metadata }: SwimMember<NodeServices>): ClusterNode {
+  #nodeOf({ name, state, address, epoch, incarnation, metadata }: SwimMember<NodeMetadata>): ClusterNode {
     return {
       id: name,
       state,
       address,
-      ...(metadata === undefined ? {} : { services: metadata }),
+      ...(metadata === undefined ? {} : { services: { http: metadata.http, grpc: metadata.grpc, version: metadata.version } }),
       epoch,
       incarnation,
       changedAtMs: this.#changedAtMs.get(name) ?? this.#startedAtMs,
@@ -169,18 +292,19 @@ const changeWords = {
   forgotten: 'a node that was gone for long is forgotten',
 } as const;
 
-function swimOptions({ config, nodeId, dataDirectory }: SwimMembershipOptions): CreateSwimOptions<NodeServices> {
-  const { name, advertise, discovery, swim } = config;
+function swimOptions({ config, nodeId, dataDirectory }: SwimMembershipOptions, clusterId: ClusterId | undefined, discovery: Discovery | undefined): CreateSwimOptions<NodeMetadata> {
+  const { name, advertise, swim } = config;
   const [key, ...otherKeys] = swim.keys;
   return {
     cluster: name,
+    ...(clusterId !== undefined && { clusterId }),
     name: nodeId,
     bind: formatAddress(swim.bind),
     ...(advertise === undefined ? {} : { advertise: formatAddress(advertise) }),
-    seeds: discovery.static.seeds.map(formatAddress),
+    ...(discovery && { seeds: discovery.seeds() }),
     preset: swim.preset,
     protocol: protocolOptions(swim),
-    metadataCodec: nodeServices,
+    metadataCodec: nodeMetadata,
     ...(key === undefined ? { security: 'none' } : { keyring: new Keyring(key, ...otherKeys) }),
     dataDirectory,
   };

@@ -6,14 +6,16 @@
  *   engram.lock   held by the running process through a kernel lock, released by its death however it dies
  *   node.json     the identity of the node, written once
  *   swim-epoch    of the latest start of a node of a cluster; written by membership
+ *   cluster.json  the cluster that the node belongs to, or what it promised while one was formed; written by membership
  *   wal/          the write-ahead log: what was acknowledged
  *   store/        the embedded store: what the log has been applied to
  * ```
  */
-import { mkdir, open, readdir, readFile, rename, stat, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, stat, type FileHandle } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { EngramError, parseNodeId, type NodeId, type Random } from '@engram/kernel';
+import { writeDurably } from '../durable-file.js';
 
 // CommonJS without types; two functions of it are all we use.
 const { tryLock } = createRequire(import.meta.url)('fs-native-extensions') as { tryLock(fd: number): boolean };
@@ -127,7 +129,7 @@ async function loadOrCreateIdentity(root: string, configured: NodeId | undefined
       });
     }
     const nodeId = configured ?? parseNodeId(`node-${Buffer.from(random.bytes(5)).toString('hex')}`);
-    await writeDurably(root, file, `${JSON.stringify({ format: FORMAT_VERSION, node_id: nodeId })}\n`);
+    await writeDurably(file, `${JSON.stringify({ format: FORMAT_VERSION, node_id: nodeId })}\n`);
     return nodeId;
   }
   const { format, nodeId } = parseIdentity(file, text);
@@ -158,24 +160,5 @@ function parseIdentity(file: string, text: string): { format: unknown; nodeId: N
       hint: 'Restore the file from a backup; it holds {"format":1,"node_id":"…"} with the id this node had.',
       cause,
     });
-  }
-}
-
-/** Written beside, synced, renamed, and the rename synced: after a crash there is the whole file or none. */
-async function writeDurably(directory: string, file: string, text: string): Promise<void> {
-  const temporary = `${file}.new`;
-  const handle = await open(temporary, 'w', 0o600);
-  try {
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(temporary, file);
-  const parent = await open(directory, 'r');
-  try {
-    await parent.sync();
-  } finally {
-    await parent.close();
   }
 }

@@ -21,7 +21,7 @@ import type { BatchResult, Durability, EngineHealth, EngineLog, EngineOptions, E
 import { gatherRecall, type RecallAnswer, type RecallRequest } from './gather-recall.js';
 import { healthOf } from './health.js';
 import { PartitionSequences } from './partition-sequences.js';
-import { idConflict, idempotencyConflict, idForgotten, memoryNotFound, refusal, shuttingDown, spaceNotFound } from './refusals.js';
+import { idConflict, idempotencyConflict, idForgotten, memoryNotFound, refusal, shuttingDown, spaceNotFound, writesHeld } from './refusals.js';
 import { appliedEntry, replay } from './replay.js';
 import { SpacePartitions } from './space-partitions.js';
 
@@ -106,6 +106,7 @@ export class Engine {
   #checkpointing: Promise<void> | undefined;
   #checkpointed = 0;
   #failure: string | undefined;
+  #writesHeld: () => string | undefined = () => undefined;
   #closing: Promise<void> | undefined;
 
   constructor(options: EngineOptions, directory: DataDirectory, log: WriteAheadLog, store: MemoryStore) {
@@ -254,6 +255,11 @@ export class Engine {
     for (let pending = this.#claims.heldOn(policyClaim(space)); pending; pending = this.#claims.heldOn(policyClaim(space))) await pending;
     await this.#commit([write], this.#claims.hold(write.claims));
     return { summary: this.space(space), durability };
+  }
+
+  /** Refuses writes for as long as `reason` gives one: a node that should belong to a cluster takes none before it does. */
+  holdWritesWhile(reason: () => string | undefined): void {
+    this.#writesHeld = reason;
   }
 
   /** Whether this node does its work: `failed` acknowledges no writes, `degraded` refuses them for now. */
@@ -424,6 +430,8 @@ export class Engine {
 
   #checkOpen(): void {
     if (this.#closing) throw shuttingDown();
+    const held = this.#writesHeld();
+    if (held !== undefined) throw writesHeld(held);
     if (this.#failure) {
       throw new EngramError('log_failed', `This node takes no more writes: ${this.#failure}.`, { hint: 'Restart the node; reads are still served.' });
     }

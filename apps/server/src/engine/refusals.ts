@@ -10,6 +10,10 @@ export function shuttingDown(): EngramError {
   return new EngramError('shutting_down', 'This node is shutting down.', { hint: 'Try again when it is back.' });
 }
 
+export function writesHeld(reason: string): EngramError {
+  return new EngramError('not_ready', `This node takes no writes yet: ${reason}.`, { hint: 'Try again once the node is ready; GET /readyz says when. Reads are served.' });
+}
+
 export function spaceNotFound(space: SpaceId): EngramError {
   return new EngramError('space_not_found', `There is no memory space ${space} here.`, {
     hint: 'A space comes into being with the first memory stored in it. GET /api/v1/spaces lists those that exist.',

@@ -1,5 +1,6 @@
 /** What the server knows of the cluster, as it travels. */
 import type { Static } from 'typebox';
+import type { DiscoveryHealth, SourceHealth } from '@engram/discovery';
 import { healthOfCluster, type ClusterEvent, type ClusterNode, type Membership } from '../cluster/index.js';
 import type * as schemas from './cluster-schemas.js';
 import type { ClusterSummary } from './schemas.js';
@@ -15,15 +16,44 @@ export function membersFields(membership: Membership): Static<typeof schemas.Clu
 
 export function clusterSummaryFields(membership: Membership): Static<typeof ClusterSummary> {
   const { status, totalNodes, aliveNodes, suspectNodes, deadNodes } = healthOfCluster(membership);
-  return { ...nameOf(membership), status, total_nodes: totalNodes, alive_nodes: aliveNodes, suspect_nodes: suspectNodes, dead_nodes: deadNodes };
+  return { ...nameOf(membership), ...belongingOf(membership), status, total_nodes: totalNodes, alive_nodes: aliveNodes, suspect_nodes: suspectNodes, dead_nodes: deadNodes };
 }
 
 export function clusterHealthFields(membership: Membership): Static<typeof schemas.ClusterHealth> {
   return { mode: membership.mode, ...clusterSummaryFields(membership), nodes: membership.nodes().map(nodeFields) };
 }
 
-export function clusterEventFields({ type, node, atMs }: ClusterEvent): Static<typeof schemas.ClusterEvent> {
-  return { type, at: formatWhen(atMs), node: nodeFields(node) };
+export function clusterEventFields({ type, node, atMs, detail }: ClusterEvent): Static<typeof schemas.ClusterEvent> {
+  return { type, at: formatWhen(atMs), node: nodeFields(node), ...(detail !== undefined && { detail }) };
+}
+
+export function discoveryHealthFields(health: DiscoveryHealth | undefined): Static<typeof schemas.DiscoveryHealth> {
+  const { sources, endpoints, complete } = health ?? { sources: [], endpoints: 0, complete: true };
+  return { status: discoveryStatus(sources), endpoints, complete, sources: sources.map(sourceFields) };
+}
+
+/** One source that answers is enough to find the others. */
+function discoveryStatus(sources: readonly SourceHealth[]): 'healthy' | 'degraded' | 'failing' {
+  const failing = sources.filter(({ state }) => state === 'failing').length;
+  return failing === 0 ? 'healthy' : failing < sources.length ? 'degraded' : 'failing';
+}
+
+function sourceFields({ source, state, total, reachable, watching, registered, lastRefreshAtMs, nextRefreshAtMs, lastError, consecutiveFailures, notes }: SourceHealth): Static<typeof schemas.DiscoverySource> {
+  return {
+    source, state, total, reachable: reachable ?? 0, watching, registered,
+    ...(lastRefreshAtMs !== undefined && { last_refresh: formatWhen(lastRefreshAtMs) }),
+    ...(nextRefreshAtMs !== undefined && { next_refresh: formatWhen(nextRefreshAtMs) }),
+    ...(lastError !== undefined && { last_error: lastError }),
+    consecutive_failures: consecutiveFailures,
+    notes: [...notes],
+  };
+}
+
+function belongingOf(membership: Membership): { cluster_id?: string; state?: 'forming' | 'joined'; waiting_for?: string } {
+  const formation = membership.formation();
+  if (formation === undefined) return {};
+  const { state, clusterId, reason } = formation;
+  return { ...(clusterId !== undefined && { cluster_id: clusterId }), state, ...(state === 'forming' && { waiting_for: reason }) };
 }
 
 function nameOf({ cluster }: Membership): { cluster?: string } {

@@ -36,7 +36,7 @@ describe('a node of a cluster', () => {
   });
 
   test.each(['/api/v1/cluster/health', '/cluster/health'])('says how the cluster is at %s, itself counted, dead and left together', async (url) => {
-    const health = { mode: 'distributed', cluster: 'test', status: 'critical', total_nodes: 5, alive_nodes: 2, suspect_nodes: 1, dead_nodes: 2 };
+    const health = { mode: 'distributed', cluster: 'test', cluster_id: 'the-cluster', state: 'joined', status: 'critical', total_nodes: 5, alive_nodes: 2, suspect_nodes: 1, dead_nodes: 2 };
     expect(await get(node, url)).toEqual({ status: 200, body: { ...health, nodes: all } });
   });
 
@@ -54,6 +54,43 @@ describe('a node of a cluster', () => {
         body: { status: 'healthy', reasons: [], cluster: { cluster: 'test', status: 'critical', total_nodes: 5, alive_nodes: 2, suspect_nodes: 1, dead_nodes: 2 } },
       });
     }
+  });
+
+  test.each(['/api/v1/cluster/initialize', '/cluster/initialize'])('that belongs to no cluster yet is not ready and says why, until %s forms one', async (url) => {
+    membership.formed = { state: 'forming', reason: 'waiting for a cluster' };
+    expect(await get(node, '/readyz')).toEqual({ status: 503, body: { ready: false, reasons: ['the node belongs to no cluster yet: waiting for a cluster'] } });
+    expect(await get(node, '/health')).toMatchObject({ status: 200, body: { status: 'degraded', reasons: ['the node belongs to no cluster yet: waiting for a cluster'] } });
+    expect(await get(node, '/cluster/health')).toMatchObject({ body: { state: 'forming', waiting_for: 'waiting for a cluster' } });
+    const formed = { cluster: 'test', cluster_id: 'formed-by-hand', created: true };
+    expect((await node.server.inject({ method: 'POST', url })).json()).toEqual(formed);
+    expect((await node.server.inject({ method: 'POST', url })).json()).toEqual({ ...formed, created: false });
+    expect(await get(node, '/readyz')).toMatchObject({ status: 200 });
+  });
+
+  test('is not made to form a cluster by a page of another site', async () => {
+    const answer = await node.server.inject({ method: 'POST', url: '/api/v1/cluster/initialize', headers: { origin: 'https://elsewhere.example' } });
+    expect(answer).toMatchObject({ statusCode: 400 });
+  });
+
+  test.each(['/api/v1/cluster/discovery/health', '/cluster/discovery/health'])('says at %s which sources name peers and which fail', async (url) => {
+    membership.discovered = {
+      endpoints: 3,
+      complete: true,
+      sources: [
+        { source: 'static', state: 'ok', total: 3, reachable: 2, watching: false, registered: false, lastRefreshAtMs: Date.parse('2024-05-01T09:00:00Z'), nextRefreshAtMs: Date.parse('2024-05-01T09:00:30Z'), consecutiveFailures: 0, notes: [] },
+        { source: 'dns', state: 'failing', total: 0, watching: false, registered: false, lastError: 'dns: no answer', consecutiveFailures: 2, notes: ['odd'] },
+      ],
+    };
+    expect(await get(node, url)).toEqual({
+      status: 200,
+      body: {
+        status: 'degraded', endpoints: 3, complete: true,
+        sources: [
+          { source: 'static', state: 'ok', total: 3, reachable: 2, watching: false, registered: false, last_refresh: '2024-05-01T09:00:00.000Z', next_refresh: '2024-05-01T09:00:30.000Z', consecutive_failures: 0, notes: [] },
+          { source: 'dns', state: 'failing', total: 0, reachable: 0, watching: false, registered: false, last_error: 'dns: no answer', consecutive_failures: 2, notes: ['odd'] },
+        ],
+      },
+    });
   });
 
   test('that takes no part any more is degraded and says why', async () => {

@@ -36,8 +36,47 @@ export const ClusterHealth = Type.Object(
 );
 
 export const ClusterEvent = Type.Object(
-  { type: oneOf(clusterEventTypes, 'What happened.'), at: Time('By the clock of the node that answers.'), node: ref(ClusterNode) },
-  { $id: 'ClusterEvent', description: 'The data of an event: what happened to which node. `isolated` and `rejoined` are about the node that answers.' },
+  { type: oneOf(clusterEventTypes, 'What happened.'), at: Time('By the clock of the node that answers.'), node: ref(ClusterNode), detail: Type.Optional(Type.String({ description: 'For people.' })) },
+  { $id: 'ClusterEvent', description: 'The data of an event: what happened to which node. `isolated`, `rejoined`, `formed` and `foreign-cluster` are about the node that answers.' },
 );
 
-export const clusterSchemas = [ClusterNode, ClusterMembers, ClusterNodes, ClusterHealth, ClusterEvent] as const;
+export const ClusterInitialized = Type.Object(
+  { cluster: Type.String(), cluster_id: Type.String(), created: Type.Boolean({ description: 'False when the node belonged to this cluster already; nothing was changed then.' }) },
+  { $id: 'ClusterInitialized', description: 'The cluster that the node belongs to now.' },
+);
+
+export const DiscoverySource = Type.Object(
+  {
+    source: Type.String(),
+    state: oneOf(['waiting', 'ok', 'failing'], '`failing`: the last look-up failed; what the source said before still counts.'),
+    total: Type.Integer({ description: 'Endpoints in its last answer, this node included.' }),
+    reachable: Type.Integer({ description: 'How many of them are members that are alive.' }),
+    watching: Type.Boolean({ description: 'Whether changes are pushed to this node as they happen.' }),
+    registered: Type.Boolean({ description: 'Whether this node can be found through it.' }),
+    last_refresh: Type.Optional(Time('Of the last answer.')),
+    next_refresh: Type.Optional(Time('When it is asked next.')),
+    last_error: Type.Optional(Type.String()),
+    consecutive_failures: Type.Integer(),
+    notes: Type.Array(Type.String(), { description: 'What is odd about the last answer.' }),
+  },
+  { $id: 'DiscoverySource', description: 'A source of discovery, as this node sees it.' },
+);
+
+export const DiscoveryHealth = Type.Object(
+  {
+    status: oneOf(['healthy', 'degraded', 'failing'], 'No source fails, some do, all do. A formed cluster needs none of them.'),
+    endpoints: Type.Integer({ description: 'Endpoints that all sources together name, this node left out.' }),
+    complete: Type.Boolean({ description: 'Whether every source has answered at least once.' }),
+    sources: Type.Array(ref(DiscoverySource)),
+  },
+  { $id: 'DiscoveryHealth', description: 'Where first peers come from, and whether those places answer.' },
+);
+
+export const ConfigValue = Type.Object(
+  { key: Type.String(), value: Type.Optional(Type.Any({ description: 'Absent when it is not set; `(secret)` for what nobody is shown.' })), written: Type.String({ description: 'As one would write it in the file.' }), source: Type.String({ description: 'Where it was set.' }) },
+  { $id: 'ConfigValue' },
+);
+
+export const EffectiveConfig = Type.Object({ values: Type.Array(ref(ConfigValue)) }, { $id: 'EffectiveConfig', description: 'Every value in force on this node and where it comes from. Secrets are left out.' });
+
+export const clusterSchemas = [ClusterNode, ClusterMembers, ClusterNodes, ClusterHealth, ClusterEvent, ClusterInitialized, DiscoverySource, DiscoveryHealth, ConfigValue, EffectiveConfig] as const;

@@ -2,6 +2,7 @@ import type { ErrorCode } from '@engram/kernel';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyBaseLogger, FastifyInstance, RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerDefault } from 'fastify';
 import type { Membership } from '../cluster/index.js';
+import type { PrintableValue } from '../config/index.js';
 import type { Engine } from '../engine/index.js';
 import type { Operation, ServerMetrics } from '../metrics/index.js';
 import type { Admission } from './admission.js';
@@ -26,6 +27,8 @@ export interface RouteContext {
   readonly limits: Required<HttpLimits>;
   readonly admission: Admission;
   readonly validators: RequestValidators;
+  /** Every value in force, without secrets. */
+  readonly effectiveConfig: () => readonly PrintableValue[];
   readonly onShutdownRequested: () => void;
 }
 

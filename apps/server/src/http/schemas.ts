@@ -185,6 +185,9 @@ export const SpacesAnswer = Type.Object({ spaces: Type.Array(ref(SpaceAnswer)) }
 
 export const clusterHealthFields = {
   cluster: Type.Optional(Type.String({ description: 'Name of the cluster; a node that runs alone has none.' })),
+  cluster_id: Type.Optional(Type.String({ description: 'Identity of the cluster that this node belongs to; absent while it belongs to none.' })),
+  state: Type.Optional(oneOf(['forming', 'joined'], '`forming`: the node belongs to no cluster yet and takes no writes. A node that runs alone has no state.')),
+  waiting_for: Type.Optional(Type.String({ description: 'While forming: what it waits for.' })),
   status: oneOf(['healthy', 'degraded', 'critical'], 'At least 80 % of the nodes alive, at least 50 %, fewer.'),
   total_nodes: Type.Integer({ description: 'The node that answers included.' }),
   alive_nodes: Type.Integer(),

@@ -7,6 +7,7 @@ import { EngramError } from '@engram/kernel';
 import { fastify, LogController, type FastifyBaseLogger, type FastifyError, type FastifyReply, type FastifyRequest, type RawServerDefault } from 'fastify';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { LoneMembership, type Membership } from '../cluster/index.js';
+import type { PrintableValue } from '../config/index.js';
 import type { ServerMetrics } from '../metrics/index.js';
 import { publishOpenApi } from '../openapi/openapi.js';
 import { Admission } from './admission.js';
@@ -34,6 +35,8 @@ export interface HttpServerOptions {
   readonly log: FastifyBaseLogger;
   readonly metrics: ServerMetrics;
   readonly limits?: HttpLimits;
+  /** Every value in force, without secrets. @default none */
+  readonly effectiveConfig?: () => readonly PrintableValue[];
   /** Called once the answer to `POST /api/v1/shutdown` has been written. */
   readonly onShutdownRequested: () => void;
 }
@@ -48,7 +51,7 @@ const allSchemas = [...sharedSchemas, ...clusterSchemas];
 
 /** Builds the server; `listen` starts it, `close` lets requests under way finish and then stops. */
 export function createHttpServer(options: HttpServerOptions): HttpServer {
-  const { engine, log, metrics, onShutdownRequested } = options;
+  const { engine, log, metrics, effectiveConfig = () => [], onShutdownRequested } = options;
   const membership = options.membership ?? new LoneMembership(engine.nodeId, engine.status().startedAtMs);
   const limits = resolveHttpLimits(options.limits);
   const admission = new Admission(limits.storesInFlightMax, limits.storeBytesInFlightMax);
@@ -88,7 +91,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   server.server.maxRequestsPerSocket = 0;
   // Expectations other than 100-continue are ignored, as RFC 9110 allows, instead of answered with a bare 417.
   server.server.on('checkExpectation', (request, response) => server.routing(request, response));
-  metrics.observe({ status: () => engine.status(), pendingStores: () => admission.requests, swim: () => membership.metrics() });
+  metrics.observe({ status: () => engine.status(), pendingStores: () => admission.requests, swim: () => membership.metrics(), discovery: () => membership.discoveryMetrics(), joined: () => membership.formation()?.state === 'joined' });
 
   const answerError = (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
     const known = knownError(error) ?? unforeseen(error);
@@ -110,7 +113,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   answerUnknownRoutes(server);
   readBodies(server);
   publishOpenApi(server, engine.version);
-  const context: RouteContext = { engine, membership, metrics, log, limits, admission, validators, onShutdownRequested };
+  const context: RouteContext = { engine, membership, metrics, log, limits, admission, validators, effectiveConfig, onShutdownRequested };
   // In a plugin of its own, so that the routes are added once the document above is listening for them.
   server.register(async (scope: HttpServer) => {
     for (const routes of [memoryRoutes, batchRoutes, recallRoutes, spaceRoutes, clusterRoutes, systemRoutes]) routes(scope, context);

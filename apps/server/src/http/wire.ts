@@ -3,7 +3,7 @@ import { parseDuration, parseMemoryId, parseSpaceId, type SpaceId } from '@engra
 import type { Cue, Memory, SpacePolicy, SpaceSummary } from '@engram/memory';
 import { DEFAULT_PARTITIONS, partitionOf } from '@engram/placement';
 import type { Static, TSchema } from 'typebox';
-import { peersOf, type Membership } from '../cluster/index.js';
+import { peersOf, reasonForming, type Membership } from '../cluster/index.js';
 import { checkIdempotencyKey, type AckLevel, type BatchResult, type EngineHealth, type EngineStatus, type MemoryDraft, type RecallAnswer, type StoreResult } from '../engine/index.js';
 import { clusterSummaryFields } from './cluster-fields.js';
 import { errorFields } from './errors.js';
@@ -158,9 +158,15 @@ export function healthFields(status: EngineStatus, membership: Membership): Wire
  * restarts what is not healthy would otherwise take down the rest of a cluster that lost a node.
  */
 function healthOfNode({ health }: EngineStatus, membership: Membership): EngineHealth {
-  const trouble = membership.trouble();
-  if (trouble === undefined) return health;
-  return { status: health.status === 'failed' ? 'failed' : 'degraded', reasons: [...health.reasons, trouble] };
+  const reasons = [membership.trouble(), reasonForming(membership)].filter((reason) => reason !== undefined);
+  if (reasons.length === 0) return health;
+  return { status: health.status === 'failed' ? 'failed' : 'degraded', reasons: [...health.reasons, ...reasons] };
+}
+
+/** A node that belongs to no cluster although it should takes no writes. */
+export function readinessOf({ ready, reasons }: { readonly ready: boolean; readonly reasons: readonly string[] }, membership: Membership): { ready: boolean; reasons: string[] } {
+  const forming = reasonForming(membership);
+  return { ready: ready && forming === undefined, reasons: [...reasons, ...(forming === undefined ? [] : [forming])] };
 }
 
 export function statusFields(status: EngineStatus, membership: Membership): Wire<'SystemStatus'> {

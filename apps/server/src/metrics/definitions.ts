@@ -25,6 +25,7 @@ export interface MetricDefinition {
   readonly buckets?: readonly number[];
 }
 
+const sourceLabel = { source: 'static, dns, consul, etcd, kubernetes, aws, multicast' };
 const operationLabel = { operation: operations.join(', ') };
 
 /**
@@ -69,6 +70,13 @@ export const metricDefinitions = {
   engram_cluster_members_suspect: { type: 'gauge', help: 'Other nodes that have not answered lately.' },
   engram_cluster_members_dead: { type: 'gauge', help: 'Other nodes that are gone without a goodbye and not yet forgotten.' },
   engram_cluster_members_left: { type: 'gauge', help: 'Other nodes that said goodbye and are not yet forgotten.' },
+
+  engram_cluster_joined: { type: 'gauge', help: '1 while this node belongs to a cluster, 0 while one has yet to be formed or found, and on a node that runs alone.' },
+
+  engram_discovery_attempts_total: { type: 'counter', help: 'Times a source of discovery was asked.', labels: sourceLabel },
+  engram_discovery_successes_total: { type: 'counter', help: 'Times it answered.', labels: sourceLabel },
+  engram_discovery_duration_seconds: { type: 'histogram', help: 'Time a source took to answer or to fail.', labels: sourceLabel, buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] },
+  engram_discovery_peers: { type: 'gauge', help: 'Endpoints in the last answer of a source.', labels: sourceLabel },
 
   engram_swim_probes_total: { type: 'counter', help: 'Probes of other nodes, by how they ended.', labels: { outcome: probeOutcomes.join(', ') } },
   engram_swim_probe_rtt_seconds: { type: 'histogram', help: 'Time from ping to acknowledgement of direct probes.', buckets: [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5] },

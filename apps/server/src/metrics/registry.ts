@@ -1,6 +1,7 @@
 import type { ErrorCode } from '@engram/kernel';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { BatchResult, EngineStatus } from '../engine/index.js';
+import type { DiscoveryMetrics } from '@engram/discovery';
 import type { SwimMetrics } from '@engram/swim';
 import { metricDefinitions, operations, walStates, type BatchOutcome, type MetricDefinition, type MetricName, type Operation } from './definitions.js';
 
@@ -20,6 +21,9 @@ export interface MetricSources {
   readonly pendingStores: () => number;
   /** Undefined on a node that runs alone. */
   readonly swim: () => SwimMetrics | undefined;
+  /** Undefined when nothing is asked. */
+  readonly discovery: () => DiscoveryMetrics | undefined;
+  readonly joined: () => boolean;
 }
 
 /**
@@ -34,6 +38,7 @@ export class ServerMetrics {
   readonly #byOperation: Readonly<Record<Operation, OperationSeries>>;
   #sources: Partial<MetricSources> = {};
   #swim: SwimMetrics | undefined;
+  #discovery: DiscoveryMetrics | undefined;
 
   constructor(version: string) {
     collectDefaultMetrics({ register: this.#registry });
@@ -50,7 +55,9 @@ export class ServerMetrics {
       ]),
     ) as unknown as Readonly<Record<Operation, OperationSeries>>;
     for (const operation of operations) this.#counters.engram_operations_total.inc({ operation }, 0);
-    readHistogram(this.#registry, 'engram_swim_probe_rtt_seconds', () => this.#swim?.rttSeconds);
+    readHistogram(this.#registry, 'engram_swim_probe_rtt_seconds', () => [{ labels: {}, histogram: this.#swim?.rttSeconds }]);
+    readHistogram(this.#registry, 'engram_discovery_duration_seconds', () =>
+      (this.#discovery?.sources ?? []).map(({ source, durationSeconds }) => ({ labels: { source }, histogram: durationSeconds })));
   }
 
   /** Where gauges come from; what is not given keeps its last value. */
@@ -103,9 +110,11 @@ export class ServerMetrics {
   }
 
   #read(): void {
-    const { status, pendingStores, swim } = this.#sources;
+    const { status, pendingStores, swim, discovery, joined } = this.#sources;
     const gauges = this.#gauges;
     this.#readSwim(swim?.());
+    this.#readDiscovery(discovery?.());
+    gauges.engram_cluster_joined.set(joined?.() ? 1 : 0);
     if (pendingStores) gauges.engram_store_pending_operations.set(pendingStores());
     if (!status) return;
     const { health, memories, spaces, log, store, appliedLsn, durableAppliedLsn } = status();
@@ -148,6 +157,15 @@ export class ServerMetrics {
     for (const [reason, count] of Object.entries(swim.rejected)) setCounter(counters.engram_swim_rejected_total, count, { reason: snakeCase(reason) });
   }
 
+  #readDiscovery(discovery: DiscoveryMetrics | undefined): void {
+    this.#discovery = discovery;
+    for (const { source, attempts, successes, peers } of discovery?.sources ?? []) {
+      setCounter(this.#counters.engram_discovery_attempts_total, attempts, { source });
+      setCounter(this.#counters.engram_discovery_successes_total, successes, { source });
+      this.#gauges.engram_discovery_peers.set({ source }, peers);
+    }
+  }
+
   #create<M>(type: MetricDefinition['type'], make: (options: { name: string; help: string; labelNames: string[]; buckets: number[]; registers: Registry[] }) => M): Record<string, M> {
     const made: Record<string, M> = {};
     for (const [name, definition] of Object.entries<MetricDefinition>(metricDefinitions)) {
@@ -165,18 +183,27 @@ function setCounter(counter: Counter, value: number, labels: Record<string, stri
   counter.inc(labels, value);
 }
 
-/** Puts a histogram that somebody else fills, in the same buckets, in the place of ours; empty while there is nothing to read. */
-function readHistogram(registry: Registry, name: NamesOf<'histogram'>, read: () => SwimMetrics['rttSeconds'] | undefined): void {
+/** A histogram as somebody else keeps it: counts up to and including each bound. */
+interface KeptHistogram {
+  readonly buckets: readonly { readonly le: number; readonly count: number }[];
+  readonly count: number;
+  readonly sum: number;
+}
+
+/** Puts histograms that somebody else fills, in the same buckets, in the place of ours; empty while there is nothing to read. */
+function readHistogram(registry: Registry, name: NamesOf<'histogram'>, read: () => readonly { readonly labels: Record<string, string>; readonly histogram: KeptHistogram | undefined }[]): void {
   const { help, buckets: bounds } = metricDefinitions[name];
-  const empty = { buckets: bounds.map((le) => ({ le, count: 0 })), count: 0, sum: 0 };
+  const empty: KeptHistogram = { buckets: bounds.map((le) => ({ le, count: 0 })), count: 0, sum: 0 };
   const get = async (): Promise<object> => {
-    const { buckets, count, sum } = read() ?? empty;
-    const values = [
-      ...buckets.map(({ le, count: below }) => ({ labels: { le }, value: below, metricName: `${name}_bucket` })),
-      { labels: { le: '+Inf' }, value: count, metricName: `${name}_bucket` },
-      { labels: {}, value: sum, metricName: `${name}_sum` },
-      { labels: {}, value: count, metricName: `${name}_count` },
-    ];
+    const values = read().flatMap(({ labels, histogram }) => {
+      const { buckets, count, sum } = histogram ?? empty;
+      return [
+        ...buckets.map(({ le, count: below }) => ({ labels: { ...labels, le }, value: below, metricName: `${name}_bucket` })),
+        { labels: { ...labels, le: '+Inf' }, value: count, metricName: `${name}_bucket` },
+        { labels, value: sum, metricName: `${name}_sum` },
+        { labels, value: count, metricName: `${name}_count` },
+      ];
+    });
     return { name, help, type: 'histogram', values, aggregator: 'sum' };
   };
   registry.removeSingleMetric(name);

@@ -2,9 +2,10 @@ import { EngramError, parseNodeId } from '@engram/kernel';
 import type { FastifyReply } from 'fastify';
 import { Type } from 'typebox';
 import type { HttpServer, RouteContext } from '../context.js';
-import { clusterEventFields, clusterHealthFields, membersFields, nodeFields } from '../cluster-fields.js';
+import { clusterEventFields, clusterHealthFields, discoveryHealthFields, membersFields, nodeFields } from '../cluster-fields.js';
 import * as schemas from '../cluster-schemas.js';
 import { EventStream } from '../event-stream.js';
+import { refuseOtherSites } from '../other-sites.js';
 import { ref } from '../schemas.js';
 
 const tags = ['Cluster'];
@@ -13,7 +14,7 @@ const alone = 'A node that runs alone answers as a cluster of itself, with `mode
 /** Each route under its own name and under the short one that scripts use. */
 const routesOf = (name: string, operationId: string) => [[`/api/v1/cluster/${name}`, operationId], [`/cluster/${name}`, `${operationId}Alias`]] as const;
 
-export function clusterRoutes(server: HttpServer, { membership }: RouteContext): void {
+export function clusterRoutes(server: HttpServer, { membership, effectiveConfig }: RouteContext): void {
   for (const [url, operationId] of routesOf('members', 'clusterMembers')) {
     server.get(url, { schema: { operationId, tags, summary: 'Who is in the cluster', description: alone, response: { 200: ref(schemas.ClusterMembers) } } }, () => membersFields(membership));
   }
@@ -50,6 +51,37 @@ export function clusterRoutes(server: HttpServer, { membership }: RouteContext):
       return nodeFields(node);
     },
   );
+
+  for (const [url, operationId] of routesOf('initialize', 'clusterInitialize')) {
+    server.post(
+      url,
+      {
+        config: { errors: ['not_ready'] },
+        schema: {
+          operationId,
+          tags,
+          summary: 'Form a cluster, once',
+          description: 'With this node as its first; the others join it. A node that belongs to a cluster already answers with that one and changes nothing, so it is safe to repeat on the same node. Never ask two nodes: they would form two clusters that refuse each other.',
+          response: { 200: ref(schemas.ClusterInitialized) },
+        },
+      },
+      async (request) => {
+        refuseOtherSites(request);
+        const { clusterId, created } = await membership.initialize();
+        return { cluster: membership.cluster ?? '', cluster_id: clusterId, created };
+      },
+    );
+  }
+
+  for (const [url, operationId] of routesOf('discovery/health', 'discoveryHealth')) {
+    server.get(url, { schema: { operationId, tags, summary: 'Where first peers come from', response: { 200: ref(schemas.DiscoveryHealth) } } }, () => discoveryHealthFields(membership.discoveryHealth()));
+  }
+
+  for (const [url, operationId] of routesOf('config', 'clusterConfig')) {
+    server.get(url, { schema: { operationId, tags, summary: 'The configuration in force on this node', response: { 200: ref(schemas.EffectiveConfig) } } }, () => ({
+      values: effectiveConfig().map(({ path, value, written, source }) => ({ key: path, ...(value !== undefined && { value }), written, source })),
+    }));
+  }
 
   eventRoute(server, membership);
 }

@@ -1,9 +1,8 @@
-import { EngramError } from '@engram/kernel';
 import { Type } from 'typebox';
-import type { FastifyRequest } from 'fastify';
 import type { HttpServer, RouteContext } from '../context.js';
+import { refuseOtherSites } from '../other-sites.js';
 import * as schemas from '../schemas.js';
-import { healthFields, statusFields } from '../wire.js';
+import { healthFields, readinessOf, statusFields } from '../wire.js';
 
 const { ref } = schemas;
 const tags = ['System'];
@@ -26,9 +25,9 @@ export function systemRoutes(server: HttpServer, { engine, membership, metrics, 
       },
     },
     (_request, reply) => {
-      const { ready, reasons } = engine.ready();
+      const { ready, reasons } = readinessOf(engine.ready(), membership);
       reply.code(ready ? 200 : 503);
-      return { ready, reasons: [...reasons] };
+      return { ready, reasons };
     },
   );
 
@@ -93,13 +92,4 @@ export function systemRoutes(server: HttpServer, { engine, membership, metrics, 
       return { status: 'shutting_down' as const, node: engine.nodeId };
     },
   );
-}
-
-/** A page of another site can make a browser send a POST without a body to a port of this machine. It must not stop the node. */
-function refuseOtherSites({ headers }: FastifyRequest): void {
-  const { origin, host } = headers;
-  if (origin === undefined || origin.replace(/^https?:\/\//, '') === host) return;
-  throw new EngramError('invalid_argument', 'a page of another site asked to stop the node', {
-    hint: 'Use the command line, or a client that sends no Origin header.',
-  });
 }

@@ -1,0 +1,87 @@
+/** `cluster.json` in the data directory: which cluster the node belongs to. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Accepted, Ballot, FormationRecord } from '@engram/cluster';
+import { EngramError, parseClusterId, parseNodeId, type ClusterId } from '@engram/kernel';
+import { writeDurably } from '../durable-file.js';
+
+const FORMAT_VERSION = 1;
+
+/** As it stands in the file, `name` being that of the cluster, for people and for the check below. */
+interface Written {
+  readonly format: typeof FORMAT_VERSION;
+  readonly name: ClusterId;
+  readonly cluster_id?: ClusterId;
+  readonly promised?: Ballot;
+  readonly accepted?: { readonly ballot: Ballot; readonly cluster_id: ClusterId };
+}
+
+export class ClusterFile {
+  readonly #path: string;
+  readonly #name: ClusterId;
+
+  constructor(dataDirectory: string, name: ClusterId) {
+    this.#path = join(dataDirectory, 'cluster.json');
+    this.#name = name;
+  }
+
+  /**
+   * What was kept, or an empty record.
+   *
+   * @throws EngramError `invalid_config` when the node belongs to a cluster of another name, `store_damaged` when the
+   *   file cannot be read.
+   */
+  async read(): Promise<FormationRecord> {
+    const text = await readFile(this.#path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined;
+      throw error;
+    });
+    if (text === undefined) return {};
+    const { format, name, record } = this.#parse(text);
+    if (format !== FORMAT_VERSION) {
+      throw new EngramError('invalid_config', `${this.#path} has format ${String(format)}; this version of engram reads format ${FORMAT_VERSION}.`, { hint: 'Start the version of engram that wrote this directory, or choose another --data-dir.' });
+    }
+    if (name === this.#name) return record;
+    // What was promised to nodes of another name binds nobody once that name is given up.
+    if (record.clusterId === undefined) return {};
+    throw new EngramError('invalid_config', `cluster.name is ${this.#name}, but this node belongs to cluster ${name} (${record.clusterId}), as ${this.#path} says.`, {
+      hint: `Set cluster.name to ${name}, or choose another --data-dir. A node never changes its cluster; its memories can be exported and imported.`,
+    });
+  }
+
+  async write({ clusterId, promised, accepted }: FormationRecord): Promise<void> {
+    const written: Written = {
+      format: FORMAT_VERSION,
+      name: this.#name,
+      ...(clusterId && { cluster_id: clusterId }),
+      ...(promised && { promised }),
+      ...(accepted && { accepted: { ballot: accepted.ballot, cluster_id: accepted.clusterId } }),
+    };
+    await writeDurably(this.#path, `${JSON.stringify(written)}\n`);
+  }
+
+  #parse(text: string): { readonly format: unknown; readonly name: ClusterId; readonly record: FormationRecord } {
+    try {
+      const { format, name, cluster_id: clusterId, promised, accepted } = JSON.parse(text) as Written;
+      return {
+        format,
+        name: parseClusterId(name),
+        record: { ...(clusterId !== undefined && { clusterId: parseClusterId(clusterId) }), ...(promised && { promised: parseBallot(promised) }), ...(accepted && { accepted: parseAccepted(accepted) }) },
+      };
+    } catch (cause) {
+      throw new EngramError('store_damaged', `${this.#path} is damaged: ${(cause as Error).message}`, {
+        hint: 'Restore the file from a backup, or write {"format":1,"name":"…","cluster_id":"…"} with the name and the id that `engram cluster health` shows on another node.',
+        cause,
+      });
+    }
+  }
+}
+
+function parseBallot({ round, node }: Ballot): Ballot {
+  if (!Number.isSafeInteger(round) || round < 1) throw new TypeError('a ballot has a round from 1 on');
+  return { round, node: parseNodeId(node) };
+}
+
+function parseAccepted({ ballot, cluster_id: clusterId }: NonNullable<Written['accepted']>): Accepted {
+  return { ballot: parseBallot(ballot), clusterId: parseClusterId(clusterId) };
+}
