@@ -19,3 +19,17 @@ export type { Checksum } from './checksum.js';
 export { FRAME_HEADER_BYTES, frameBytes, FrameReader, FrameWriter, SEAL_BYTES, type Frame, type FrameFault, type FrameOutcome } from './record.js';
 export { decodeSegmentHeader, encodeSegmentHeader, frameSeed, logIdCandidates, SEGMENT_HEADER_BYTES, SEGMENT_VERSION, type HeaderOutcome, type SegmentHeader } from './segment-header.js';
 export { CLEAN_MARK_BYTES, CLEAN_MARK_FILE, decodeCleanMark, encodeCleanMark, type CleanMark } from './clean-mark.js';
+
+// The distributed half: every entry, on every copy, in order.
+export { emptyStart, ReplicationCore, type PartitionStatus, type ReplicationStart, type ReplicationStatus } from './shipping/replication.js';
+export type { AppliedEntry, CopyRecord, LoggedEntry, NewEntry, ReachedDurability, ReplicationEffect, ReplicationEvent, SessionToken, WriteRefusal } from './shipping/messages.js';
+export { defaultReplicationOptions, resolveReplicationOptions, type ReplicationOptions, type ResolvedReplicationOptions } from './shipping/options.js';
+export type { Identity } from './shipping/shared.js';
+export { ackLevels, copiesMax, counts, entryComplaint as tableComplaint, holdersOf, isMajority, reachedSeq, type AckLevel, type CopyHolder, type PartitionEntry } from './shipping/table.js';
+export { comparePositions, Lineage, lineageStepsMax, startPosition, type LineageStep, type Position } from './shipping/lineage.js';
+export { epochOpenPayload, readPayload, takenUpPayload, type EntryPayload } from './shipping/payload.js';
+export type { CountersSnapshot } from './shipping/counters.js';
+export type { PeerLag } from './shipping/lag.js';
+export type { SetAside, TakenUp } from './shipping/set-aside.js';
+export { decodeMessage, encodeMessage, messageBytesMax, type DecodeOutcome } from './shipping/codec.js';
+export { protocolVersion, type GoodbyeReason, type RefusalReason, type WireMessage } from './shipping/wire.js';
