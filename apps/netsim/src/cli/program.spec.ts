@@ -146,14 +146,14 @@ describe('netsim figures', () => {
   test('prints a row per target, writes each run at once and does not run it again', async () => {
     const first = await netsim(...argv);
     expect(first.out).toMatch(/^code [0-9a-f]{24}$/m);
-    expect(first.out).toMatch(/^\| kill → first observer, `lan`, N = 8 \| 2 deaths \| p50 [\d.]+ s, p99 [\d.]+ s \([\d.]+ × p50\) \| p50 ≤ 5 s, p99 ≤ 1\.5 × p50 \| (met|missed) \|$/m);
+    expect(first.out).toMatch(/^\| kill → first observer, `lan`, N = 8 \| 2 deaths \| p50 [\d.]+ s, p99 [\d.]+ s \([\d.]+ × p50\) \| p50 ≤ 5 s, p99 ≤ 1\.5 × p50 \| (open|missed) \|$/m);
     expect(first.out).toMatch(/^\| kill → all observers, `fast`, N = 8 \| 2 deaths \| .*false deaths 0 \(< 1\.5 per run\)/m);
     const lines = readFileSync(join(directory, 'figures.jsonl'), 'utf8');
     expect(lines.split('\n').length).toBe(5);
     const again = await netsim(...argv, '--budget-minutes', '0');
     expect(again.out).toBe(first.out);
     expect(readFileSync(join(directory, 'figures.jsonl'), 'utf8')).toBe(lines);
-  });
+  }, 30_000);
 
   test('says what was not measured', async () => {
     const { out } = await netsim('figures', '--rows', 'speed', '--budget-minutes', '0');

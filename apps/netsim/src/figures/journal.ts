@@ -1,6 +1,6 @@
 import { appendFileSync, existsSync, readFileSync, truncateSync } from 'node:fs';
 import { EngramError } from '@engram/kernel';
-import { planOf } from '../plan.js';
+import { planOf, type PlanChoices } from '../plan.js';
 import { runPlan } from '../run-plan.js';
 import { scenarioNamed } from '../scenarios/index.js';
 import type { Outcome } from '../worker-pool.js';
@@ -33,12 +33,12 @@ export function measurementOf(experiment: string, code: string, { report, wallMs
   };
 }
 
-/** Small runs that touch joins, deaths, splits and restarts. Code that takes them all the same way measures the same. */
-const markedBy = [['clean-split', '1'], ['power-cut', '1'], ['slow-node', '1'], ['congestion', '1']] as const;
+/** Small runs that touch joins, suspicions, deaths, splits and restarts. Code that takes them all the same way measures the same. */
+const markedBy: readonly (readonly [scenario: string, choices: Omit<PlanChoices, 'seed'>])[] = [['kill-one', { nodes: 6, loss: 0.2 }], ['clean-split', { nodes: 3 }], ['power-cut', { nodes: 4 }]];
 
 /** Tells code that behaves otherwise: measurements of different code must not be put into one table. */
 export function codeMark(): string {
-  return markedBy.map(([scenario, seed]) => runPlan(planOf(scenarioNamed(scenario), { seed })).report.hash.slice(0, 6)).join('');
+  return markedBy.map(([scenario, choices]) => runPlan(planOf(scenarioNamed(scenario), { ...choices, seed: '1' })).report.hash.slice(0, 8)).join('');
 }
 
 /** Measurements in memory and, when there is a file, on disk from the moment they are made. */

@@ -37,7 +37,7 @@ export const targets: readonly Target[] = [
     judge: (runs = []) => {
       const times = secondsOf(runs, 'killToFirstMs');
       const [p50, p99] = [quantile(times, 0.5), quantile(times, 0.99)];
-      return { n: `${times.length} deaths`, result: `${quantiles(times)} (${shown(p99 / p50)} × p50)`, standing: met(p50 <= firstAimS[nodes] && p99 <= 1.5 * p50) };
+      return { n: `${times.length} deaths`, result: `${quantiles(times)} (${shown(p99 / p50)} × p50)`, standing: tailMet(p50 <= firstAimS[nodes] && p99 <= 1.5 * p50, times) };
     },
   })),
   ...[8, 32].flatMap((nodes) => [allObservers(`kill-fast-${nodes}`, nodes, ''), allObservers(`kill-fast-${nodes}-loss-5`, nodes, ', 5 % loss')]),
@@ -45,7 +45,7 @@ export const targets: readonly Target[] = [
     name: `spread-lan-${nodes}`, setting: `first observer → 99 % of members, \`lan\`, N = ${nodes}`, aim: `≤ ${spreadAimS[nodes]} s`, experiments: [`kill-lan-${nodes}`],
     judge: (runs = []) => {
       const times = secondsOf(runs, 'firstTo99PercentMs');
-      return { n: `${times.length} deaths`, result: quantiles(times), standing: met(quantile(times, 0.99) <= spreadAimS[nodes]) };
+      return { n: `${times.length} deaths`, result: quantiles(times), standing: tailMet(quantile(times, 0.99) <= spreadAimS[nodes], times) };
     },
   })),
   ...calmAims.map(({ percent, most, aim }): Target => ({
@@ -111,12 +111,14 @@ function allObservers(experiment: string, nodes: number, loss: string): Target {
       const times = secondsOf(runs, 'killToAllMs');
       const dead = total(valuesOf(runs, 'falselyDead'));
       const fine = quantile(times, 0.5) <= allAimS.p50 && quantile(times, 0.99) <= allAimS.p99 && dead === 0;
-      return { n: `${times.length} deaths`, result: `${quantiles(times)}; false deaths ${none(dead, runs.length, 'run')}`, standing: met(fine) };
+      return { n: `${times.length} deaths`, result: `${quantiles(times)}; false deaths ${none(dead, runs.length, 'run')}`, standing: tailMet(fine, times) };
     },
   };
 }
 
 const met = (fine: boolean): Standing => (fine ? 'met' : 'missed');
+/** The 99th percentile of fewer than a hundred values is their largest: it can miss an aim, but not show that it is met. */
+const tailMet = (fine: boolean, values: readonly number[]): Standing => (fine && values.length < 100 ? 'open' : met(fine));
 const valuesOf = (runs: readonly Measurement[], sample: string): number[] => runs.flatMap(({ samples }) => samples[sample] ?? []);
 const secondsOf = (runs: readonly Measurement[], sample: string): number[] => valuesOf(runs, sample).map((ms) => ms / 1_000);
 const quantiles = (values: readonly number[]): string => `p50 ${shown(quantile(values, 0.5))} s, p99 ${shown(quantile(values, 0.99))} s`;
