@@ -11,6 +11,10 @@ const version = /etcd Version: (\S+)/.exec(String(spawnSync(binary, ['--version'
 /** Why tests against a real etcd are skipped; undefined where they run. */
 export const etcdMissing = version === undefined ? `no etcd on this machine (looked for "${binary}"; Debian: apt-get install etcd-server)` : undefined;
 
+/** A test run that is cut short must not leave a server behind. */
+const running = new Set<ChildProcess>();
+process.once('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+
 /** One real etcd on loopback with a data directory of its own, which restarts keep and `wipe` empties. */
 export class EtcdServer implements AsyncDisposable {
   readonly port: number;
@@ -52,8 +56,8 @@ export class EtcdServer implements AsyncDisposable {
       ...this.#arguments,
     ], { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ETCD_UNSUPPORTED_ARCH: process.arch } });
     this.#process = child;
-    // A test run that is cut short must not leave a server behind.
-    process.once('exit', () => child.kill('SIGKILL'));
+    running.add(child);
+    child.once('exit', () => running.delete(child));
     let log = '';
     await new Promise<void>((resolve, reject) => {
       child.stderr.setEncoding('utf8').on('data', (part: string) => {
@@ -71,7 +75,7 @@ export class EtcdServer implements AsyncDisposable {
     this.#process = undefined;
     if (child === undefined || child.exitCode !== null) return;
     await new Promise((resolve) => {
-      child.removeAllListeners('exit').once('exit', resolve);
+      child.once('exit', resolve);
       child.kill('SIGKILL');
     });
   }
