@@ -85,7 +85,13 @@ export class Judgement {
     for (const id of suspicions.ids) suspicions.begin(id, this.#terms(), roster.known(id).by ?? roster.self.member.id, now);
   }
 
-  /** Its time to refute is over. */
+  /**
+   * Its time to refute is over. One race is left: a cut ends while the last moments of a suspicion run, so a refutation is
+   * on its way when we declare the death, and others take our fresh word for a second until it is refuted. To ask once
+   * more before each burial would close it, and would cost every real death a round trip with its timeout; to ask only
+   * when we have just begun to hear others again needs a notion of having been cut off that half of a cluster, which hears
+   * its own side all the while, does not have.
+   */
   declareDead(id: NodeId, now: Instant): void {
     const { context, roster, suspicions, writer } = this.#parts;
     const known = roster.get(id);
