@@ -309,6 +309,19 @@ describe('registering', () => {
     await discovery.stop();
   });
 
+  test('stopping ends a deregistration that hangs, and afterwards nothing is asked of a source that is closed', async () => {
+    const registry = new RegistrySource('etcd');
+    const { discovery } = discoveryOf(registry);
+    await discovery.register(self);
+    registry.accept = never;
+    const done = discovery.deregister();
+    await settle();
+    await discovery.stop();
+    expect(await done).toEqual([{ source: 'etcd', reason: 'the discovery was stopped', hint: expect.any(String) as string }]);
+    expect(await discovery.deregister()).toEqual([]);
+    expect(registry.calls).toEqual(['register 10.0.0.9:7946', 'deregister', 'close']);
+  });
+
   test('an address that is none is refused', async () => {
     const { discovery } = discoveryOf(new RegistrySource('etcd'));
     await expect(discovery.register({ ...self, swim: 'no address' })).rejects.toMatchObject({ code: 'invalid_argument' });

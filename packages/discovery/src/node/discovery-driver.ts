@@ -137,7 +137,9 @@ export class DiscoveryDriver implements Discovery {
 
   async deregister(): Promise<readonly SourceFailure[]> {
     this.#self = undefined;
-    if (!this.#driver.stopped) this.#driver.dispatch({ kind: 'deregister' });
+    // A source that is closed is not called any more; what it holds expires by itself.
+    if (this.#driver.stopped) return [];
+    this.#driver.dispatch({ kind: 'deregister' });
     const cancelled = [...this.#registrations.keys()];
     cancelled.forEach((source) => this.#registrationSettled(source, undefined, { source, reason: `${source} was deregistered meanwhile`, hint: 'Register again.' }));
     const asked = [...this.#asked];
@@ -282,7 +284,7 @@ export class DiscoveryDriver implements Discovery {
     const done = Promise.resolve()
       .then(() => source.deregister?.({ signal: abort.signal }))
       .then(() => undefined, (error: unknown) => failureOf(source.name, error));
-    const outcome = await this.#within(source.timeoutMs, done);
+    const outcome = await this.#within(source.timeoutMs, done).catch((error: unknown) => failureOf(source.name, error));
     abort.abort(new EngramError('deadline_exceeded', late.reason));
     return outcome === timedOut ? late : outcome;
   }
