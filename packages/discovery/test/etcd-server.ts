@@ -31,9 +31,10 @@ export class EtcdServer implements AsyncDisposable {
     this.#arguments = extra;
   }
 
-  static async start(options: { readonly certFile?: string; readonly keyFile?: string } = {}): Promise<EtcdServer> {
-    const { certFile, keyFile } = options;
+  static async start(options: { readonly certFile?: string; readonly keyFile?: string; readonly clientCaFile?: string } = {}): Promise<EtcdServer> {
+    const { certFile, keyFile, clientCaFile } = options;
     const tls = certFile !== undefined && keyFile !== undefined ? ['--cert-file', certFile, '--key-file', keyFile] : [];
+    if (clientCaFile !== undefined) tls.push('--client-cert-auth', '--trusted-ca-file', clientCaFile);
     const server = new EtcdServer(await closedPort(), await closedPort(), tls.length > 0 ? 'https' : 'http', tls);
     await server.up();
     return server;

@@ -217,6 +217,20 @@ describe.skipIf(etcdMissing !== undefined)('against a real etcd', { timeout: 60_
     await expect(etcdSource({ endpoints: [etcd.address] }).lookUp(forever)).rejects.toMatchObject({ code: 'discovery_failed' });
   });
 
+  test('where etcd wants client certificates, one is shown', async (context) => {
+    using certificate = selfSigned();
+    if (certificate === undefined) return context.skip('no openssl on this machine');
+    await using etcd = await EtcdServer.start({ ...certificate, clientCaFile: certificate.certFile });
+    const { cert, key } = certificate;
+    const source = etcdSource({ endpoints: [etcd.address], tls: { ca: cert, cert, key } });
+    await source.register?.(self('n1'), forever);
+    expect((await source.lookUp(forever)).endpoints).toEqual(['10.0.0.1:7946']);
+    await source.deregister?.(forever);
+    const error: unknown = await etcdSource({ endpoints: [etcd.address], tls: { ca: cert } }).lookUp(forever).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'discovery_failed', hint: expect.stringContaining('certificate') });
+    expect(JSON.stringify(error) + String((error as Error).stack)).not.toContain(key.split('\n')[1]);
+  });
+
   describe('with authentication', () => {
     async function withUsers(etcd: EtcdServer): Promise<void> {
       await etcd.ask('auth/user/add', { name: 'root', password: 'r00t-s3cret' });
