@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import { Driver, hlcOf, plusMs, type ClusterId, type Hlc, type NodeId } from '@engram/kernel';
+import { Driver, hlcOf, plusMs, type ClusterId, type Hlc, type Instant, type NodeId } from '@engram/kernel';
 import type { SimEnv, SimStream } from '@engram/kernel/sim';
 import { decodeMessage, encodeMessage, lsn, plus, readPayload, ReplicationCore, type CopyRecord, type LogEntry, type LoggedEntry, type Lsn, type ReplicationEffect, type ReplicationEvent, type ReplicationOptions } from '../../src/core/index.js';
 
@@ -100,6 +100,10 @@ export class SimReplica {
   /** Bytes that wait because a connection takes no more for now. */
   get queuedBytes(): number {
     return [...this.#streams.values()].reduce((sum, { queued }) => sum + queued, 0);
+  }
+
+  get now(): Instant {
+    return this.#env.clock.now();
   }
 
   stamp(): Hlc {
@@ -226,12 +230,7 @@ export class SimReplica {
 
   #connect(peer: NodeId): void {
     let id = 0;
-    const stream = this.#env.streams.connect(`${peer}:7946`, {
-      onOpen: () => {
-        this.driver.dispatch({ kind: 'stream-opened', peer, stream: id });
-      },
-      ...this.#handlers(() => id, peer),
-    });
+    const stream = this.#env.streams.connect(`${peer}:7946`, this.#handlers(() => id, peer));
     id = this.#adopt(stream);
   }
 
@@ -246,8 +245,11 @@ export class SimReplica {
     let opened = dialled === undefined;
     let pending = new Uint8Array(0);
     return {
-      onData: (bytes: Uint8Array) => {
+      onOpen: () => {
         opened = true;
+        this.driver.dispatch({ kind: 'stream-opened', peer: dialled!, stream: id() });
+      },
+      onData: (bytes: Uint8Array) => {
         const whole = new Uint8Array(pending.length + bytes.length);
         whole.set(pending);
         whole.set(bytes, pending.length);

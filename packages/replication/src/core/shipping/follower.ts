@@ -67,7 +67,9 @@ export class Follower {
   /** Someone asks this copy to refuse all epochs below `epoch`. Without a stream it is someone on this node. */
   fence(stream: number | undefined, partition: number, epoch: number): void {
     const copy = copyOf(this.#shared, partition);
-    if (epoch < copy.promised || copy.reign?.epoch === epoch) return this.#answerFence(copy, stream, epoch, false);
+    // Who has a primary in this very epoch was asked too late.
+    const led = copy.reign?.epoch === epoch || copy.following?.epoch === epoch || copy.lineage.epoch === epoch;
+    if (epoch < copy.promised || led) return this.#answerFence(copy, stream, epoch, false);
     this.#promise(copy, epoch);
     copy.waiting.push({ kind: 'promise', stream, epoch, record: 0 });
     this.settle(copy);
@@ -84,7 +86,7 @@ export class Follower {
 
   snapshotBegin(stream: number, message: SnapshotBeginMessage): void {
     const copy = this.#attached(stream, message.partition, message.epoch);
-    if (copy === undefined) return;
+    if (copy === undefined) return this.#ack(stream, message, '', 'unexpected');
     const at = new Lineage(message.lineage, message.seq).end;
     const resumes = copy.install !== undefined && copy.install.at.epoch === at.epoch && copy.install.at.seq === at.seq && message.cursor !== '' && copy.install.cursor === message.cursor;
     if (resumes) {
@@ -99,8 +101,8 @@ export class Follower {
   snapshotChunk(stream: number, message: MessageOf<'snapshot-chunk'>): void {
     const copy = this.#attached(stream, message.partition, message.epoch);
     const install = copy?.install;
-    if (copy === undefined || install?.busy !== undefined) return;
-    if (install === undefined || install.cursor !== message.cursor || (install.cursor === '' && install.chunks > 0)) return this.#ack(stream, message, '', 'unexpected');
+    if (install?.busy !== undefined) return;
+    if (copy === undefined || install === undefined || install.cursor !== message.cursor || (install.cursor === '' && install.chunks > 0)) return this.#ack(stream, message, '', 'unexpected');
     if (this.#shared.checksum.ofBytes(message.bytes, 0) !== message.checksum) {
       this.#shared.counters.refused.corrupt++;
       return this.#ack(stream, message, message.cursor, 'corrupt');
@@ -113,7 +115,8 @@ export class Follower {
   snapshotEnd(stream: number, message: MessageOf<'snapshot-end'>): void {
     const copy = this.#attached(stream, message.partition, message.epoch);
     const install = copy?.install;
-    if (copy === undefined || install === undefined || install.busy !== undefined) return;
+    if (install?.busy !== undefined) return;
+    if (copy === undefined || install === undefined) return this.#ack(stream, message, '', 'unexpected');
     if (install.cursor !== '' || install.chunks !== message.chunks || install.checksum !== message.checksum) {
       // A chunk is missing or came twice: nothing is lost by beginning anew.
       copy.install = undefined;

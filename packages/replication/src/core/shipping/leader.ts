@@ -211,10 +211,10 @@ export class Leader {
 
   /** Every heartbeat: says what is committed, and tries again what was put off. */
   tick(now: Instant): void {
-    const { nodeId, storageId } = this.#shared.self;
+    const { nodeId } = this.#shared.self;
     for (const copy of this.#shared.copies.values()) {
       const { entry } = copy;
-      if (copy.reign === undefined && entry?.primary === nodeId && entry.epoch >= copy.promised && counts(entry, nodeId, storageId)) this.consider(copy, now);
+      if (copy.reign === undefined && entry?.primary === nodeId) this.consider(copy, now);
     }
     for (const peer of this.#peers.all) {
       if (peer.storage === undefined) continue;

@@ -26,6 +26,11 @@ export class LogMarks {
     return undefined;
   }
 
+  /** Everything from the entry at `seq` on that the log holds stands from here on; undefined when it holds none of it. */
+  from(seq: number): Lsn | undefined {
+    return this.floor(seq) ?? this.#lsns[0];
+  }
+
   /** The entries beyond `seq` are not the lineage's any more. */
   cut(seq: number): void {
     while (this.#seqs.length > 0 && this.#seqs.at(-1)! > seq) {

@@ -96,9 +96,9 @@ export type ReplicationEffect =
   | { readonly kind: 'copy-fenced'; readonly partition: number; readonly epoch: number; readonly node: NodeId; readonly storage: string; readonly granted: boolean; readonly promised: number; readonly position: Position; readonly lineage: readonly LineageStep[] }
   | { readonly kind: 'leading'; readonly partition: number; readonly epoch: number }
   | { readonly kind: 'stepped-down'; readonly partition: number; readonly epoch: number; readonly promised: number }
-  /** The table names this node, but with a disk that is gone, or an epoch this copy has promised to refuse: promote another. */
+  /** The table names this node, but with a disk that is gone, or an epoch this copy has promised to refuse: promote anew. Said again at every heartbeat. */
   | { readonly kind: 'cannot-lead'; readonly partition: number; readonly epoch: number; readonly reason: 'other-storage' | 'promised-higher'; readonly promised: number }
-  /** A copy has promised a higher epoch than we lead in: a promotion was begun. Without its end this partition has no quorum. */
+  /** A copy has promised a higher epoch than we lead in: a promotion was begun. Without its end this partition has no quorum. Said again at every heartbeat. */
   | { readonly kind: 'superseded'; readonly partition: number; readonly epoch: number; readonly by: NodeId; readonly promised: number }
   /** A copy that does not count has all that we had when it attached: the table may name it now. */
   | { readonly kind: 'learner-ready'; readonly partition: number; readonly node: NodeId; readonly storage: string; readonly seq: number }

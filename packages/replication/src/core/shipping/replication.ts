@@ -172,7 +172,8 @@ export class ReplicationCore implements Core<ReplicationEvent, ReplicationEffect
 
   /**
    * What the log is still needed for. Below `needed` nobody will ask for entries; between it and `mustKeep` a snapshot
-   * serves instead, at a price; what stands from `mustKeep` on may be the only copy of a tail that was set aside.
+   * serves instead, at a price; what stands from `mustKeep` on is a tail that was set aside or may be, because no quorum
+   * has it yet. So a log grows, beyond any limit on its bytes, while writes are taken at `local` and nobody can be reached.
    */
   retainFrom(): { readonly needed: Lsn; readonly mustKeep: Lsn } {
     let needed: Lsn = this.#nextLsn;
@@ -180,7 +181,8 @@ export class ReplicationCore implements Core<ReplicationEvent, ReplicationEffect
     const lower = (a: Lsn, b: Lsn | undefined): Lsn => (b === undefined || a < b ? a : b);
     for (const copy of this.#shared.copies.values()) {
       mustKeep = lower(mustKeep, copy.tails.lsn);
-      if (copy.reign === undefined && copy.committed < copy.durable) needed = lower(needed, copy.marks.floor(copy.committed + 1));
+      // What no quorum has may yet be set aside, and then only the log has it in a form that can be offered.
+      if (copy.committed < copy.durable) mustKeep = lower(mustKeep, copy.marks.from(copy.committed + 1));
       for (const { acked } of copy.reign?.cursors.values() ?? []) if (acked < copy.durable) needed = lower(needed, copy.marks.floor(acked + 1));
     }
     return { needed: lower(needed, mustKeep), mustKeep };

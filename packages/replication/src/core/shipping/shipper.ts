@@ -139,14 +139,16 @@ export class Shipper {
 
   snapshotAcked(peer: Peer, partition: number, epoch: number, cursor: string, outcome: 'ok' | 'corrupt' | 'unexpected'): void {
     const snapshot = peer.snapshot;
-    if (snapshot?.partition !== partition || snapshot.epoch !== epoch || snapshot.state !== 'unacknowledged') return;
+    if (snapshot?.partition !== partition || snapshot.epoch !== epoch) return;
+    if (outcome === 'unexpected') {
+      // It attaches anew at the next heartbeat and says how far it came.
+      const replica = this.#cursor(peer, partition);
+      return replica === undefined ? this.#endSnapshot(peer) : this.halt(peer, replica);
+    }
+    if (snapshot.state !== 'unacknowledged') return;
     const { bytes, next } = snapshot.chunk!;
     if (outcome === 'corrupt') return this.#readChunk(snapshot);
-    if (outcome === 'unexpected' || cursor !== next) {
-      const replica = this.#cursor(peer, partition);
-      if (replica !== undefined) this.halt(peer, replica);
-      return;
-    }
+    if (cursor !== next) return;
     snapshot.checksum = this.#chain(snapshot.checksum, bytes);
     snapshot.chunks++;
     snapshot.cursor = next;

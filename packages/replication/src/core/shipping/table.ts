@@ -21,7 +21,7 @@ export interface PartitionEntry {
   /** From 1 on. */
   readonly epoch: number;
   readonly primary: NodeId;
-  /** All copies that count, the primary's among them. */
+  /** All copies that count, the primary's among them (or among `next`, when the promotion fell into a move). */
   readonly copies: readonly CopyHolder[];
   /** The copies after a move that is under way; levels then need both sets. Name a node as learner first, so that writes never wait for a copy that is being filled. */
   readonly next?: readonly CopyHolder[];
@@ -62,7 +62,7 @@ export function reachedSeq(entry: PartitionEntry, level: AckLevel, of: (holder: 
   const sets = entry.next === undefined ? [entry.copies] : [entry.copies, entry.next];
   switch (level) {
     case 'local':
-      return of(entry.copies.find(({ node }) => node === entry.primary) ?? entry.copies[0]!);
+      return of(sets.flat().find(({ node }) => node === entry.primary)!);
     case 'replica':
       return nthHighest(holdersOf({ ...entry, learners: [] }).map(of), 2);
     case 'quorum':
@@ -80,7 +80,7 @@ function nthHighest(seqs: number[], n: number): number {
 export function entryComplaint(entry: PartitionEntry): string | undefined {
   if (!Number.isInteger(entry.partition) || entry.partition < 0 || entry.partition > 0xffff_ffff) return 'partition must be an unsigned 32-bit integer';
   if (!Number.isSafeInteger(entry.epoch) || entry.epoch < 1) return 'epoch must be a whole number from 1 on';
-  if (!entry.copies.some(({ node }) => node === entry.primary)) return `the primary ${entry.primary} is not among the copies`;
+  if (![...entry.copies, ...(entry.next ?? [])].some(({ node }) => node === entry.primary)) return `the primary ${entry.primary} is not among the copies`;
   for (const set of [entry.copies, entry.next ?? [], entry.learners ?? []]) {
     if (set.length > copiesMax) return `at most ${copiesMax} copies`;
     if (new Set(set.map(({ node }) => node)).size !== set.length) return 'a node holds one copy at most';
