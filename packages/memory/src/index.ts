@@ -19,6 +19,7 @@ export {
   openMemoryStore,
   type Applied,
   type Backlog,
+  type CopiedOut,
   type ListOptions,
   type ListPage,
   type LookupResult,

@@ -16,6 +16,7 @@ export class MapModel {
 
   apply({ operation, lsn, hlc }: LoggedOperation): void {
     this.lsn = lsn;
+    if (operation === undefined) return;
     const space = operation.kind === 'store' ? operation.memory.space : operation.space;
     this.known.add(space);
     if (operation.kind === 'set-space-policy') {

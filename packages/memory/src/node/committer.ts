@@ -79,8 +79,8 @@ export class Committer {
   }
 
   async flush(): Promise<void> {
-    const target = Math.max(this.#overlay.lsn, this.#committing?.lsn ?? 0);
-    while (this.#durableLsn < target) await this.#commit();
+    const last = this.#overlay.operations > 0 ? this.#overlay : this.#committing;
+    while (last?.isDurable === false) await this.#commit();
   }
 
   /** Stops the timer and makes one last attempt. */
@@ -119,6 +119,7 @@ export class Committer {
       this.#failed(error as EngramError);
       throw error;
     }
+    committing.isDurable = true;
     this.#durableLsn = committing.lsn;
     this.#committing = undefined;
     this.#failures = 0;

@@ -118,7 +118,7 @@ async function refusedAsDamaged(directory: string, expectIntact: () => Promise<v
 
 /** Long enough for lmdb to give it pages of its own. */
 function withLongContent(logged: LoggedOperation): LoggedOperation {
-  if (logged.operation.kind !== 'store') return logged;
+  if (logged.operation?.kind !== 'store') return logged;
   const memory = { ...logged.operation.memory, content: `${logged.operation.memory.content} `.repeat(300) };
   return { ...logged, operation: { ...logged.operation, memory } };
 }

@@ -93,6 +93,14 @@ export class Database {
     }
   }
 
+  *tombstonesOf(space: SpaceId, after: MemoryId | undefined): Iterable<{ id: MemoryId; atMs: number }> {
+    const start = [space, after ?? beforeEveryId] as unknown as Key;
+    const end = [space, afterEveryId] as unknown as Key;
+    for (const { key: [, id], value: bytes } of this.#tombstones.getRange({ start, end })) {
+      if (id !== after) yield { id, atMs: tombstoneRecord.decode(bytes) };
+    }
+  }
+
   *allTombstones(): Iterable<{ space: SpaceId }> {
     for (const [space] of this.#tombstones.getKeys({})) yield { space };
   }

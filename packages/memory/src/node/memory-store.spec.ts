@@ -264,12 +264,12 @@ describe('memory store: what it refuses to have logged', () => {
   });
 });
 
-async function withStore(use: (opened: MemoryStore) => Promise<void> | void, options: Partial<MemoryStoreOptions> = {}): Promise<void> {
-  await inTempDirectory(async (directory) => {
+async function withStore<T>(use: (opened: MemoryStore) => Promise<T> | T, options: Partial<MemoryStoreOptions> = {}): Promise<T> {
+  return inTempDirectory(async (directory) => {
     // Commits happen when a test flushes, or when the number of operations calls for one.
     const opened = await openMemoryStore({ directory, flushEveryMs: 60_000, ...options });
     try {
-      await use(opened);
+      return await use(opened);
     } finally {
       await opened.close();
     }
@@ -285,3 +285,77 @@ function codeOf(run: () => unknown): string | undefined {
     throw error;
   }
 }
+
+describe('memory store: a copy of spaces', () => {
+  const home = parseSpaceId('home');
+  const filled: readonly Operation[] = [
+    store('m1'), store('m2'), forget('m2'), forget('never-seen'), store('m3', { space: home }), { kind: 'set-space-policy', space: home, policy: { ack: 'all' } }, store('m4', { space: parseSpaceId('elsewhere') }),
+  ];
+
+  /** All parts of a copy, each of at most so many bytes. */
+  function partsOf(from: MemoryStore, bytesMax: number): (readonly Operation[])[] {
+    const parts: (readonly Operation[])[] = [];
+    for (let cursor = ''; ; ) {
+      const { operations, next } = from.copyOut([travel, home], cursor, bytesMax);
+      parts.push(operations);
+      if (next === '') return parts;
+      cursor = next;
+    }
+  }
+
+  test.each([['committed', true], ['pending', false]] as const)('holds what is %s: policies, what is forgotten, what is remembered, of the spaces asked for', (_what, commits) => withStore(async (opened) => {
+    opened.apply(logged(filled));
+    if (commits) await opened.flush();
+    expect(partsOf(opened, 1_000_000)).toEqual([[
+      { kind: 'set-space-policy', space: home, policy: { ack: 'all' } }, store('m3', { space: home }),
+      { kind: 'set-space-policy', space: travel, policy: {} }, forget('m2'), forget('never-seen'), store('m1'),
+    ]]);
+  }));
+
+  test('comes in parts that together are the whole, whatever their size', () => withStore((opened) => {
+    opened.apply(logged(filled));
+    const whole = partsOf(opened, 1_000_000).flat();
+    for (const bytesMax of [1, 100, 200]) expect(partsOf(opened, bytesMax).flat()).toEqual(whole);
+    expect(partsOf(opened, 1).length).toBe(whole.length);
+  }));
+
+  test('goes on after a cursor although what it names was forgotten meanwhile', () => withStore((opened) => {
+    opened.apply(logged(filled));
+    const { next } = opened.copyOut([home], '', 70);
+    expect(next).toBe('home 0 -');
+    opened.apply(logged([{ kind: 'forget', space: home, id: id('m3'), atMs: 9 }], 8));
+    expect(opened.copyOut([home], next, 1_000).operations).toEqual([{ kind: 'forget', space: home, id: id('m3'), atMs: 9 }]);
+  }));
+
+  test.each(['nonsense', 'travel 7 m1', 'travel 1 m1 more', 'travel 1 ../x'])('refuses the cursor %o', (cursor) => withStore((opened) => {
+    expect(() => opened.copyOut([travel], cursor, 1_000)).toThrow(/cursor/);
+  }));
+
+  test('merged into another store takes nothing away there, moves no position, and is durable after a flush', () => inTempDirectory(async (directory) => {
+    const copied = await withStore((from) => {
+      from.apply(logged(filled));
+      return partsOf(from, 150);
+    });
+    let into = await openMemoryStore({ directory });
+    into.apply(logged([store('mine'), forget('m1')]));
+    await into.flush();
+    for (const part of copied) into.merge(part);
+    await into.flush();
+    await into.close();
+    into = await openMemoryStore({ directory });
+    expect(into.applied.lsn).toBe(2);
+    expect(into.list(travel, { limit: 10 }).memories.map((found) => found.id)).toEqual(['mine']);
+    expect(into.lookup(travel, id('m1')).kind).toBe('forgotten');
+    expect(into.lookup(travel, id('never-seen')).kind).toBe('forgotten');
+    expect(into.lookup(home, id('m3')).kind).toBe('memory');
+    expect(into.space(home)?.policy).toEqual({ ack: 'all' });
+    await into.close();
+  }));
+});
+
+test('an entry without an operation only advances the position', () => withStore(async (opened) => {
+  opened.apply([{ lsn: 1, hlc: 5n, partition: 3, epoch: 2, seq: 1, operation: undefined }]);
+  expect(opened.applied).toEqual({ lsn: 1, hlc: 5n, partitions: new Map([[3, { epoch: 2, seq: 1 }]]) });
+  await opened.flush();
+  expect(opened.durableApplied).toBe(1);
+}));

@@ -1,4 +1,4 @@
-import { EngramError, parseSpaceId, unreachable, type MemoryId, type SpaceId } from '@engram/kernel';
+import { EngramError, isMemoryId, parseSpaceId, unreachable, type MemoryId, type SpaceId } from '@engram/kernel';
 import type { Cue, Memory, RecallHit, RecallOptions } from '../core/index.js';
 import { Committer } from './committer.js';
 import { Database } from './database.js';
@@ -46,6 +46,12 @@ export interface StoreRecall {
   readonly missed: readonly SpaceId[];
 }
 
+/** A part of a copy, and where the next part begins; empty after the last. */
+export interface CopiedOut {
+  readonly operations: readonly Operation[];
+  readonly next: string;
+}
+
 /** A position in the log, and what came with it. */
 export interface Applied {
   readonly lsn: number;
@@ -88,6 +94,17 @@ export interface MemoryStore {
   admit(operation: Operation): void;
   /** Applies logged operations, in order, at once. Those at or below `applied.lsn` are skipped. */
   apply(batch: readonly LoggedOperation[]): void;
+  /**
+   * Takes in what another copy of these spaces holds, beside the log: nothing that is here is taken away, and the
+   * position stays. Durable after the next `flush`; the log cannot bring it again.
+   */
+  merge(operations: readonly Operation[]): void;
+  /**
+   * What spaces hold, as operations that make a copy of it when they are merged: from `cursor` on, empty for the
+   * beginning, at least one operation and then no more than `bytesMax` bytes of content. What is stored or forgotten
+   * meanwhile may be left out. Throws `invalid_argument` for a cursor that did not come from here.
+   */
+  copyOut(spaces: readonly SpaceId[], cursor: string, bytesMax: number): CopiedOut;
   /** Commits all that is applied. Rejects with `disk_full` or `internal`; nothing is lost then, `status` says why. */
   flush(): Promise<void>;
   /** How much waits for its commit; ask before taking new work. */
@@ -175,11 +192,41 @@ class LmdbMemoryStore implements MemoryStore {
     this.#expectOpen();
     for (const logged of batch) {
       if (logged.lsn <= this.#lsn) continue;
-      this.#applyOperation(logged.operation);
-      this.#noteIdempotency(logged);
+      if (logged.operation !== undefined) {
+        this.#applyOperation(logged.operation);
+        this.#noteIdempotency(logged.operation, logged);
+      }
       this.#advance(logged);
     }
     this.#committer.schedule();
+  }
+
+  merge(operations: readonly Operation[]): void {
+    this.#expectOpen();
+    const { overlay } = this.#committer;
+    for (const operation of operations) this.#applyOperation(operation);
+    overlay.lsn = this.#lsn;
+    overlay.hlc = this.#hlc;
+    overlay.operations += operations.length;
+    this.#committer.schedule();
+  }
+
+  copyOut(spaces: readonly SpaceId[], cursor: string, bytesMax: number): CopiedOut {
+    this.#expectOpen();
+    const last = parseCursor(cursor);
+    const operations: Operation[] = [];
+    let bytes = 0;
+    let next = '';
+    for (const space of [...spaces].sort()) {
+      if (last && space < last.space) continue;
+      for (const { part, id, size, operation } of this.#copyOfSpace(space, last?.space === space ? last : undefined)) {
+        if (operations.length > 0 && bytes + size > bytesMax) return { operations, next };
+        operations.push(operation());
+        bytes += size;
+        next = `${space} ${part} ${id}`;
+      }
+    }
+    return { operations, next: '' };
   }
 
   flush(): Promise<void> {
@@ -265,6 +312,30 @@ class LmdbMemoryStore implements MemoryStore {
     }
   }
 
+  /** Its policy, then what is forgotten, then what is remembered, so that nothing forgotten is brought back for a moment. */
+  *#copyOfSpace(space: SpaceId, last: CopyCursor | undefined): Iterable<CopyItem> {
+    const state = this.#spaces.get(space);
+    if (!state) return;
+    const { part: lastPart, id: lastId } = last ?? { part: -1, id: '' as MemoryId };
+    if (lastPart < 0) yield { part: 0, id: '-' as MemoryId, size: 64, operation: () => ({ kind: 'set-space-policy', space, policy: state.summary().policy }) };
+    if (lastPart <= 1) {
+      const after = lastPart === 1 ? lastId : undefined;
+      for (const [id, atMs] of this.#tombstonesOf(space, after)) yield { part: 1, id, size: 64 + id.length, operation: () => ({ kind: 'forget', space, id, atMs }) };
+    }
+    const after = lastPart === 2 ? lastId : undefined;
+    for (const { id, bytes } of mergeById(this.#committer.pendingOf(space, after), this.#database.memoriesOf(space, after))) {
+      yield { part: 2, id, size: bytes.byteLength, operation: () => ({ kind: 'store', memory: memoryRecord.decode(bytes, { space, id }) }) };
+    }
+  }
+
+  /** By id ascending, those that lmdb does not know yet among them. */
+  #tombstonesOf(space: SpaceId, after: MemoryId | undefined): readonly (readonly [MemoryId, number])[] {
+    const all = new Map<MemoryId, number>();
+    for (const { id, atMs } of this.#database.tombstonesOf(space, after)) all.set(id, atMs);
+    for (const [id, record] of this.#committer.pendingOf(space, after)) if (record.kind === 'forgotten') all.set(id, record.atMs);
+    return [...all].sort(([a], [b]) => (a < b ? -1 : 1));
+  }
+
   #applyOperation(operation: Operation): void {
     switch (operation.kind) {
       case 'store': return this.#store(operation.memory);
@@ -304,7 +375,7 @@ class LmdbMemoryStore implements MemoryStore {
     this.#committer.overlay.spaces.set(space, state.record());
   }
 
-  #noteIdempotency({ operation, lsn, hlc }: LoggedOperation): void {
+  #noteIdempotency(operation: Operation, { lsn, hlc }: LoggedOperation): void {
     if (operation.kind === 'set-space-policy' || operation.idempotency === undefined) return;
     const { space, id } = operation.kind === 'store' ? operation.memory : operation;
     const result: IdempotentResult = { kind: operation.kind, space, id };
@@ -396,6 +467,28 @@ class LmdbMemoryStore implements MemoryStore {
   #expectOpen(): void {
     if (this.#closed) throw new EngramError('shutting_down', `the store in ${this.#options.directory} is closed`);
   }
+}
+
+interface CopyItem {
+  /** 0 the policy, 1 tombstones, 2 memories. */
+  readonly part: number;
+  readonly id: MemoryId;
+  readonly size: number;
+  readonly operation: () => Operation;
+}
+
+/** The last item that was copied. */
+interface CopyCursor {
+  readonly space: string;
+  readonly part: number;
+  readonly id: MemoryId;
+}
+
+function parseCursor(cursor: string): CopyCursor | undefined {
+  if (cursor === '') return undefined;
+  const [space, part, id, ...rest] = cursor.split(' ');
+  if (space !== undefined && /^[012]$/.test(part ?? '') && isMemoryId(id) && rest.length === 0) return { space, part: Number(part), id };
+  throw new EngramError('invalid_argument', 'the cursor of the copy is not one that was given out', { hint: 'Begin the copy anew with an empty cursor.' });
 }
 
 function exhausted(what: string, limit: number): EngramError {

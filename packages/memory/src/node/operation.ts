@@ -64,5 +64,6 @@ export interface LoggedOperation {
   readonly partition: number;
   readonly epoch: number;
   readonly seq: number;
-  readonly operation: Operation;
+  /** Undefined for an entry that is the log's own business: it only advances the position. */
+  readonly operation: Operation | undefined;
 }

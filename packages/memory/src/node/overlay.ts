@@ -23,10 +23,12 @@ export class Overlay {
   /** By the lsn that brought the key; undefined stands for a key to delete. Filled by `freeze`. */
   readonly idempotency = new Map<number, Uint8Array | undefined>();
   readonly #changedKeys = new Map<number, IdempotencyRecord | undefined>();
-  /** The position of the last operation in here. */
+  /** The position reached with what is in here. */
   lsn = 0;
   hlc = 0n;
   operations = 0;
+  /** Whether lmdb has it, for good. */
+  isDurable = false;
   /** Bytes of the encoded memories in here, as a measure of what a long stall holds in RAM. */
   bytes = 0;
 
