@@ -52,10 +52,28 @@ describe('asking', () => {
   ])('a TTL of %d ms brings the next question to between %d and %d ms', (ttlMs, min, max) => {
     const core = coreOf([dns]);
     core.handle({ kind: 'start' }, at(0));
-    core.handle({ kind: 'answered', source: 'dns', attempt: 1, answer: { endpoints: [], ttlMs } }, at(0));
+    core.handle({ kind: 'answered', source: 'dns', attempt: 1, answer: { endpoints: ['a:1'], ttlMs } }, at(0));
     const next = msBetween(at(0), core.nextWake() ?? at(0));
     expect(next).toBeGreaterThanOrEqual(min);
     expect(next).toBeLessThanOrEqual(max);
+  });
+
+  test('a node that knows no peer asks soon, then less often, and as usual once it knows one', () => {
+    const core = coreOf([dns]);
+    core.handle({ kind: 'start' }, at(0));
+    const waits: number[] = [];
+    let now = at(0);
+    for (let attempt = 1; attempt <= 7; attempt++) {
+      core.handle({ kind: 'answered', source: 'dns', attempt, answer: answer(...(attempt < 7 ? [] : ['a:1'])) }, now);
+      const next = core.nextWake() ?? at(0);
+      waits.push(msBetween(now, next));
+      now = next;
+      core.handle(wake, now);
+    }
+    [1_000, 2_000, 4_000, 5_000, 5_000, 5_000, 30_000].forEach((interval, i) => {
+      expect(waits[i]).toBeGreaterThanOrEqual(Math.max(1_000, interval * 0.9));
+      expect(waits[i]).toBeLessThanOrEqual(interval);
+    });
   });
 
   test('a look-up that does not come back has failed at its limit, and what it says later is ignored', () => {
@@ -69,22 +87,26 @@ describe('asking', () => {
     expect(core.current.endpoints).toEqual([]);
   });
 
-  test('failures are followed by waits that grow and stay below the interval', () => {
-    const core = coreOf([dns]);
+  test.each([
+    ['the interval', ['a:1'], 30_000],
+    ['a sixth of it while no peer is known', [], 5_000],
+  ])('failures are followed by waits that grow and stay below %s', (_, known, waitMsMax) => {
+    const core = coreOf([dns, seeds]);
     core.handle({ kind: 'start' }, at(0));
+    core.handle({ kind: 'answered', source: 'static', attempt: 1, answer: answer(...known) }, at(0));
     const waits: number[] = [];
     for (let attempt = 1, now = at(0); attempt <= 12; attempt++) {
       core.handle({ kind: 'look-up-failed', source: 'dns', attempt, reason: 'refused', hint: '' }, now);
-      const next = core.nextWake() ?? at(0);
+      const next = core.statuses()[0]?.nextAt ?? at(0);
       waits.push(msBetween(now, next));
       now = next;
-      expect(core.handle(wake, now)).toEqual([{ kind: 'look-up', source: 'dns', attempt: attempt + 1 }]);
+      expect(core.handle(wake, now)).toContainEqual({ kind: 'look-up', source: 'dns', attempt: attempt + 1 });
     }
     waits.forEach((wait, i) => {
       expect(wait).toBeGreaterThanOrEqual(50);
-      expect(wait).toBeLessThanOrEqual(Math.min(30_000, 250 * 2 ** i));
+      expect(wait).toBeLessThanOrEqual(Math.min(waitMsMax, 250 * 2 ** i));
     });
-    expect(Math.max(...waits)).toBeGreaterThan(5_000);
+    expect(Math.max(...waits)).toBeGreaterThan(waitMsMax / 6);
   });
 
   test('whoever wants to know now asks all sources that are not being asked, also before the start', () => {

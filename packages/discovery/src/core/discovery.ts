@@ -87,6 +87,12 @@ export interface SourceStatus {
 
 /** While a watch tells what changes, the source is asked this many times less often: only in case the watch is silently dead. */
 export const watchedRefreshFactor = 10;
+/**
+ * A node that knows no peer at all is one that waits to join, so it asks soon after an empty answer, then less and less
+ * often, down to this many times as often as usual. Nor does it wait longer than that after a failure.
+ */
+export const lonelyRefreshFactor = 6;
+const lonelyFirstMs = 1_000;
 /** Registrations that failed are tried again after at most this, in milliseconds. */
 const registerBackoffMaxMs = 30_000;
 /** So long may a source take to register: a registry that must elect a leader first answers late. */
@@ -102,6 +108,8 @@ interface SourceState {
   answeredAt: Instant | undefined;
   failure: SourceFailure | undefined;
   registered: boolean;
+  /** Answers in a row after which no peer was known. */
+  lonelyAnswers: number;
   /** A watch that told nothing before it ended is one that does not work. */
   hasPushed: boolean;
   /** What a watch pushed is newer than the answer to a question asked before. */
@@ -215,16 +223,17 @@ export class DiscoveryCore implements Core<DiscoveryInput, DiscoveryEffect> {
     if (!source.lookUps.isCurrent(attempt)) return [];
     const settled: DiscoveryEffect = { kind: 'settled', source: source.rules.name, attempt, outcome: 'answered' };
     const recovered = recoveredFrom(source);
-    source.lookUps.succeed(now, this.#isStarted ? this.#untilNextMs(source, answer.ttlMs) : undefined);
     if (!source.isOvertaken) this.#take(source, answer);
     source.answeredAt = now;
-    return [...recovered, ...this.#changed(), settled];
+    const changed = this.#changed();
+    source.lookUps.succeed(now, this.#isStarted ? this.#untilNextMs(source, answer.ttlMs) : undefined);
+    return [...recovered, ...changed, settled];
   }
 
   #lookUpFailed(source: SourceState, attempt: number, failure: Failure, now: Instant): DiscoveryEffect[] {
     const { rules, lookUps } = source;
     if (!lookUps.isCurrent(attempt)) return [];
-    lookUps.fail(now, rules.refreshMs);
+    lookUps.fail(now, this.#union.endpoints.length === 0 ? rules.refreshMs / lonelyRefreshFactor : rules.refreshMs);
     if (!this.#isStarted) lookUps.dueAt = undefined;
     source.failure = { source: rules.name, reason: failure.reason, hint: failure.hint };
     return [
@@ -246,10 +255,11 @@ export class DiscoveryCore implements Core<DiscoveryInput, DiscoveryEffect> {
     source.watches.failures = 0;
     source.isOvertaken = source.lookUps.running;
     source.lookUps.failures = 0;
-    if (!source.lookUps.running) source.lookUps.succeed(now, this.#untilNextMs(source, answer.ttlMs));
     this.#take(source, answer);
     source.answeredAt = now;
-    return [...recovered, ...this.#changed()];
+    const changed = this.#changed();
+    if (!source.lookUps.running) source.lookUps.succeed(now, this.#untilNextMs(source, answer.ttlMs));
+    return [...recovered, ...changed];
   }
 
   #watchEnded(source: SourceState, attempt: number, reason: string | undefined, now: Instant): DiscoveryEffect[] {
@@ -320,8 +330,11 @@ export class DiscoveryCore implements Core<DiscoveryInput, DiscoveryEffect> {
   }
 
   /** A little earlier than the interval says, by chance, so that nodes started together do not ask together for ever. */
-  #untilNextMs({ rules, watches, hasPushed }: SourceState, ttlMs: number | undefined): number {
-    const interval = watches.running && hasPushed ? rules.refreshMs * watchedRefreshFactor : Math.min(rules.refreshMs, isDuration(ttlMs) ? ttlMs : Infinity);
+  #untilNextMs(source: SourceState, ttlMs: number | undefined): number {
+    const { rules, watches, hasPushed } = source;
+    source.lonelyAnswers = this.#union.endpoints.length === 0 ? source.lonelyAnswers + 1 : 0;
+    const usual = watches.running && hasPushed ? rules.refreshMs * watchedRefreshFactor : Math.min(rules.refreshMs, isDuration(ttlMs) ? ttlMs : Infinity);
+    const interval = source.lonelyAnswers > 0 ? Math.min(usual, rules.refreshMs / lonelyRefreshFactor, lonelyFirstMs * 2 ** Math.min(source.lonelyAnswers - 1, 30)) : usual;
     return Math.max(Math.min(this.#options.refreshMinMs, rules.refreshMs), interval * (0.9 + 0.1 * this.#random.float()));
   }
 
@@ -342,7 +355,7 @@ function newSource(rules: SourceRules, random: Random): SourceState {
     lookUps: new Attempts(random.fork('look-up')),
     watches: new Attempts(random.fork('watch')),
     registrations: new Attempts(random.fork('register')),
-    endpoints: [], notes: [], answeredAt: undefined, failure: undefined, registered: false, hasPushed: false, isOvertaken: false,
+    endpoints: [], notes: [], answeredAt: undefined, failure: undefined, registered: false, lonelyAnswers: 0, hasPushed: false, isOvertaken: false,
   };
 }
 
