@@ -2,10 +2,11 @@
 import type { EngramError, MemoryId, NodeId, Random } from '@engram/kernel';
 import type { ackLevels, Backlog, Memory, MemoryStoreOptions, StoreStatus } from '@engram/memory';
 import type { LogStatus, WalOptions } from '@engram/replication';
+import type { JournalFactory } from './journal.js';
 
 export type AckLevel = (typeof ackLevels)[number];
 
-/** What an answer says about how safe a write is. A single node has one copy and only the level `local`. */
+/** What an answer says about how safe a write is. A node alone has one copy and only the level `local`. */
 export interface Durability {
   readonly requested: AckLevel;
   readonly reached: AckLevel;
@@ -13,7 +14,7 @@ export interface Durability {
 }
 
 export interface WriteOptions {
-  /** @default 'local' */
+  /** @default what the space's policy says, then what the journal does */
   readonly ack?: AckLevel;
   /** 1 to 255 printable ASCII characters; the same key with the same draft within 24 h stores once. */
   readonly idempotencyKey?: string;
@@ -48,6 +49,8 @@ export interface EngineOptions {
   /** How often the store is flushed so that the log can be cut. @default 5000 */
   readonly checkpointEveryMs?: number;
   readonly log?: EngineLog;
+  /** How writes become durable. @default in this node's log alone */
+  readonly journal?: JournalFactory;
 }
 
 /** The part of a pino logger that the engine uses. */

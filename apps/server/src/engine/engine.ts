@@ -2,7 +2,7 @@
  * One node's memory, durable: the write-ahead log and the memory store, meeting.
  *
  * ```text
- * store(draft) -> check -> append to the log -> (fdatasync) -> apply to the store -> answer
+ * store(draft) -> check -> the journal: append to the log (fdatasync), ship to copies, apply to the store -> answer
  * recall(cue)  -> the store, at once
  * ```
  *
@@ -11,22 +11,20 @@
  */
 import { performance } from 'node:perf_hooks';
 import { assert, EngramError, HybridClock, hlcPhysicalMs, UlidFactory, type Hlc, type MemoryId, type NodeId, type SpaceId } from '@engram/kernel';
-import { encodeOperation, openMemoryStore, type IdempotencyRecord, type Memory, type MemoryStore, type Operation, type SpacePolicy, type SpaceSummary } from '@engram/memory';
-import { openWriteAheadLog, type LogEntry, type Lsn, type WriteAheadLog } from '@engram/replication';
+import { encodeOperation, openMemoryStore, type IdempotencyRecord, type LoggedOperation, type Memory, type MemoryStore, type Operation, type SpacePolicy, type SpaceSummary } from '@engram/memory';
+import { openWriteAheadLog, type Lsn, type WriteAheadLog } from '@engram/replication';
 import { Claims, idClaim, keyClaim, policyClaim, vectorClaim } from './claims.js';
 import { openDataDirectory, type DataDirectory } from './data-directory.js';
 import { completeDraft, fingerprintOf, sameMemory, type MemoryDraft } from './draft.js';
-import { reachLocal } from './durability.js';
-import type { BatchResult, Durability, EngineHealth, EngineLog, EngineOptions, EngineStatus, ListRequest, StoreResult, WriteOptions } from './engine-types.js';
+import type { AckLevel, BatchResult, Durability, EngineHealth, EngineLog, EngineOptions, EngineStatus, ListRequest, StoreResult, WriteOptions } from './engine-types.js';
 import { gatherRecall, type RecallAnswer, type RecallRequest } from './gather-recall.js';
 import { healthOf } from './health.js';
-import { PartitionSequences } from './partition-sequences.js';
+import type { Journal, JournalFactory, JournalWrite } from './journal.js';
+import { LocalJournal } from './local-journal.js';
 import { idConflict, idempotencyConflict, idForgotten, memoryNotFound, refusal, shuttingDown, spaceNotFound, writesHeld } from './refusals.js';
-import { appliedEntry, replay } from './replay.js';
+import { replay } from './replay.js';
 import { SpacePartitions } from './space-partitions.js';
 
-/** Single-node writes all carry the first epoch; promotion in a cluster opens later ones. */
-const FIRST_EPOCH = 1;
 const IDEMPOTENCY_MS = 24 * 60 * 60 * 1000;
 /** A batch goes to the log in parts of at most this many bytes and entries, which any configured group can hold. */
 const PART_BYTES_MAX = 2 * 1024 * 1024;
@@ -68,7 +66,9 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       const log = await openWriteAheadLog({ ...options.wal, directory: directory.walPath, knownDurableLsn: store.applied.lsn });
       try {
         await replay(log, store, options.log);
-        return new Engine(options, directory, log, store);
+        const engine = new Engine(options, directory, log, store);
+        await engine.openJournal(options.journal ?? ((parts) => new LocalJournal(parts)));
+        return engine;
       } catch (error) {
         await log.close();
         throw error;
@@ -97,12 +97,12 @@ export class Engine {
   readonly #store: MemoryStore;
   readonly #clock: HybridClock;
   readonly #ulids: UlidFactory;
-  readonly #sequences: PartitionSequences;
   readonly #partitions = new SpacePartitions();
   readonly #claims = new Claims();
   readonly #startedAtMs: number;
   readonly #startedAt = performance.now();
   readonly #checkpointTimer: NodeJS.Timeout;
+  #journal!: Journal;
   #checkpointing: Promise<void> | undefined;
   #checkpointed = 0;
   #failure: string | undefined;
@@ -125,9 +125,19 @@ export class Engine {
     const logged = log.recovery.hlcHighWater;
     this.#clock = new HybridClock({ highWater: logged > stored ? logged : stored });
     this.#ulids = new UlidFactory(options.random.fork('memory-ids'));
-    this.#sequences = new PartitionSequences(store.applied.partitions);
     this.#checkpointTimer = setInterval(() => void this.checkpoint(), options.checkpointEveryMs ?? 5_000);
     this.#checkpointTimer.unref();
+  }
+
+  /** Called once, before anything else. */
+  async openJournal(factory: JournalFactory): Promise<void> {
+    this.#journal = await factory({
+      nodeId: this.nodeId,
+      log: this.#log,
+      store: this.#store,
+      apply: (entries) => this.#apply(entries),
+      observe: (hlc) => void this.#clock.observe(hlc, this.#wallClockMs()),
+    });
   }
 
   /**
@@ -138,33 +148,34 @@ export class Engine {
    *   Nothing was stored, except that after `log_failed` the write may still turn out to be there.
    */
   async store(draft: MemoryDraft, options: WriteOptions = {}): Promise<StoreResult> {
-    const durability = reachLocal(options.ack);
+    const level = this.#levelOf(draft.space, options.ack);
     for (;;) {
       const prepared = this.#prepare(draft, options.idempotencyKey);
       switch (prepared.kind) {
         case 'settled':
-          return { outcome: 'already-stored', memory: prepared.memory, durability };
+          return { outcome: 'already-stored', memory: prepared.memory, durability: await this.#confirm(draft.space, level) };
         case 'wait':
           await prepared.until;
           break;
-        case 'append':
-          await this.#commit([prepared.write], this.#claims.hold(prepared.write.claims));
+        case 'append': {
+          const durability = await this.#commit([prepared.write], level, this.#claims.hold(prepared.write.claims));
           return { outcome: 'stored', memory: storedBy(prepared.write), durability };
+        }
       }
     }
   }
 
   /** Stores many memories in one trip to the disk. Each item has its own result, in order; one's refusal stops no other. */
   async storeBatch(drafts: readonly MemoryDraft[], options: WriteOptions = {}): Promise<readonly BatchResult[]> {
-    const durability = reachLocal(options.ack);
+    if (options.ack !== undefined) this.#journal.checkLevel(options.ack);
     const results = new Array<BatchResult>(drafts.length);
     const accepted: AcceptedItem[] = [];
     const later: number[] = [];
     for (const [index, draft] of drafts.entries()) {
       try {
         const prepared = this.#prepare(draft, itemKey(options.idempotencyKey, index));
-        if (prepared.kind === 'settled') results[index] = { outcome: 'already-stored', memory: prepared.memory, durability };
-        else if (prepared.kind === 'wait') later.push(index);
+        // What is there already is confirmed in its turn, like what has to wait.
+        if (prepared.kind === 'settled' || prepared.kind === 'wait') later.push(index);
         else accepted.push({ index, write: prepared.write, release: this.#claims.hold(prepared.write.claims) });
       } catch (error) {
         results[index] = refusal(error);
@@ -172,8 +183,9 @@ export class Engine {
     }
     await Promise.all(
       inParts(accepted).map(async (part) => {
-        const refused = await this.#commit(part.map(({ write }) => write), () => part.forEach(({ release }) => release())).catch(refusal);
-        for (const { index, write } of part) results[index] = refused ?? { outcome: 'stored', memory: storedBy(write), durability };
+        const level = this.#levelOf(part[0]!.write.space, options.ack);
+        const settled = await this.#commit(part.map(({ write }) => write), level, () => part.forEach(({ release }) => release())).catch(refusal);
+        for (const { index, write } of part) results[index] = 'outcome' in settled ? settled : { outcome: 'stored', memory: storedBy(write), durability: settled };
       }),
     );
     // An item that met its own id or key, in this batch or in another request, is decided once that one has landed.
@@ -190,7 +202,7 @@ export class Engine {
    * @throws EngramError `space_not_found`, `memory_not_found`, and what a write can meet (see `store`).
    */
   async forget(space: SpaceId, id: MemoryId, options: WriteOptions = {}): Promise<{ readonly durability: Durability }> {
-    const durability = reachLocal(options.ack);
+    const level = this.#levelOf(space, options.ack);
     for (;;) {
       this.#checkOpen();
       const pending = this.#claims.heldOn(idClaim(id));
@@ -200,11 +212,10 @@ export class Engine {
       }
       this.#checkSpace(space);
       const found = this.#store.lookup(space, id);
-      if (found.kind === 'forgotten') return { durability };
+      if (found.kind === 'forgotten') return { durability: await this.#confirm(space, level) };
       if (found.kind === 'absent') throw memoryNotFound(space, id);
       const write = writeOf(space, { kind: 'forget', space, id, atMs: this.#wallClockMs() }, [idClaim(id)]);
-      await this.#commit([write], this.#claims.hold(write.claims));
-      return { durability };
+      return { durability: await this.#commit([write], level, this.#claims.hold(write.claims)) };
     }
   }
 
@@ -248,12 +259,12 @@ export class Engine {
   /** Sets a space's policy, making the space when it is new. @throws EngramError what a write can meet (see `store`). */
   async setSpacePolicy(space: SpaceId, policy: SpacePolicy): Promise<{ readonly summary: SpaceSummary; readonly durability: Durability }> {
     this.#checkOpen();
-    if (policy.ack !== undefined) reachLocal(policy.ack);
-    const durability = reachLocal();
+    if (policy.ack !== undefined) this.#journal.checkLevel(policy.ack);
+    const level = this.#levelOf(space, undefined);
     const write = writeOf(space, { kind: 'set-space-policy', space, policy }, [policyClaim(space)]);
     this.#store.admit(write.operation);
     for (let pending = this.#claims.heldOn(policyClaim(space)); pending; pending = this.#claims.heldOn(policyClaim(space))) await pending;
-    await this.#commit([write], this.#claims.hold(write.claims));
+    const durability = await this.#commit([write], level, this.#claims.hold(write.claims));
     return { summary: this.space(space), durability };
   }
 
@@ -311,6 +322,7 @@ export class Engine {
   async #runClose(): Promise<void> {
     clearInterval(this.#checkpointTimer);
     await this.#claims.settled();
+    await this.#journal.close();
     await this.checkpoint();
     // Each is closed whatever became of the one before; a store that cannot be flushed loses nothing that the log has.
     const outcomes = await Promise.allSettled([this.#log.close(), this.#store.close()]);
@@ -325,8 +337,10 @@ export class Engine {
     try {
       await this.#store.flush();
       const durable = this.#store.durableApplied;
-      await this.#log.checkpoint(durable as Lsn);
+      const needed = this.#journal.retainFrom();
+      await this.#log.checkpoint((needed === undefined ? durable : Math.min(durable, needed - 1)) as Lsn);
       this.#checkpointed = durable;
+      this.#journal.trimmed();
     } catch (error) {
       this.#logger?.warn({ err: error }, 'the checkpoint has to wait; the log keeps every entry until it succeeds');
     }
@@ -386,40 +400,40 @@ export class Engine {
     return { kind: 'settled', memory: found.memory };
   }
 
-  /** Through the log, then into the store. Returns once the writes are durable and visible. */
-  async #commit(writes: readonly Write[], release: () => void): Promise<undefined> {
+  /** Of the request, else of the space, else of the journal. */
+  #levelOf(space: SpaceId, requested: AckLevel | undefined): AckLevel {
+    const level = requested ?? this.#store.space(space)?.policy.ack ?? this.#journal.defaultLevel;
+    this.#journal.checkLevel(level);
+    return level;
+  }
+
+  /** Through the journal, all of one partition. Resolves once the writes are as durable as asked and visible. */
+  async #commit(writes: readonly Write[], level: AckLevel, release: () => void): Promise<Durability> {
     try {
-      const entries = this.#sequences.number(writes.map((write) => this.#entryOf(write)));
-      const appended = await this.#log.append(entries).catch((error: unknown) => {
-        this.#sequences.refused(entries);
-        throw error;
-      });
-      this.#sequences.accepted(entries);
-      this.#apply(appended.first, entries, writes);
+      return await this.#journal.write(writes.map((write) => this.#journalWriteOf(write)), level);
     } finally {
       release();
     }
   }
 
-  #entryOf(write: Write): Omit<LogEntry, 'seq'> {
-    return {
-      partition: this.#partitions.of(write.space),
-      epoch: FIRST_EPOCH,
-      hlc: this.#clock.tick(this.#wallClockMs()),
-      origin: this.nodeId,
-      payload: write.payload,
-    };
+  #confirm(space: SpaceId, level: AckLevel): Promise<Durability> {
+    return this.#journal.confirm(this.#partitions.of(space), level);
   }
 
-  #apply(first: Lsn, entries: readonly LogEntry[], writes: readonly Write[]): void {
+  #journalWriteOf({ space, operation, payload }: Write): JournalWrite {
+    return { partition: this.#partitions.of(space), hlc: this.#clock.tick(this.#wallClockMs()), payload, operation };
+  }
+
+  #apply(entries: readonly LoggedOperation[]): void {
     try {
       // The log answers in the order of its entries; were it ever not so, an entry would be skipped as already applied.
-      assert(first === this.#store.applied.lsn + 1, 'entries are applied in log order', { first, applied: this.#store.applied.lsn });
-      this.#store.apply(entries.map((entry, index) => appliedEntry(first + index, entry, writes[index]!.operation)));
+      const [first] = entries;
+      assert(first === undefined || first.lsn === this.#store.applied.lsn + 1, 'entries are applied in log order', { first: first?.lsn, applied: this.#store.applied.lsn });
+      this.#store.apply(entries);
     } catch (error) {
       // What is durable but not applied would be missing from every answer: stop here, a restart applies it from the log.
       this.#failure = `an acknowledged entry could not be applied: ${(error as Error).message}; restart the node to apply it from the log`;
-      this.#logger?.error({ err: error, lsn: first }, 'the store refused a durable entry; this node takes no more writes');
+      this.#logger?.error({ err: error, lsn: entries[0]?.lsn }, 'the store refused a durable entry; this node takes no more writes');
       throw error;
     }
   }
@@ -449,19 +463,20 @@ function writeOf(space: SpaceId, operation: Operation, claims: readonly string[]
   return { space, operation, claims, payload: encodeOperation(operation) };
 }
 
-/** Cuts a batch into parts that the log takes in one piece, keeping the order. */
+/** Cuts a batch into parts of one space each that the log takes in one piece, keeping the order within a space. */
 function inParts(items: readonly AcceptedItem[]): AcceptedItem[][] {
   const parts: AcceptedItem[][] = [];
-  let room = 0;
+  const open = new Map<SpaceId, { readonly part: AcceptedItem[]; room: number }>();
   for (const item of items) {
-    const { byteLength } = item.write.payload;
-    const last = parts.at(-1);
-    if (!last || last.length === PART_ENTRIES_MAX || byteLength > room) {
-      parts.push([item]);
-      room = PART_BYTES_MAX - byteLength;
+    const { space, payload: { byteLength } } = item.write;
+    const last = open.get(space);
+    if (!last || last.part.length === PART_ENTRIES_MAX || byteLength > last.room) {
+      const part = [item];
+      parts.push(part);
+      open.set(space, { part, room: PART_BYTES_MAX - byteLength });
     } else {
-      last.push(item);
-      room -= byteLength;
+      last.part.push(item);
+      last.room -= byteLength;
     }
   }
   return parts;

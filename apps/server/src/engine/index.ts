@@ -1,5 +1,6 @@
 export { ackLevels } from '@engram/memory';
 export { Engine, openEngine } from './engine.js';
+export type { Journal, JournalFactory, JournalParts, JournalWrite } from './journal.js';
 export { checkIdempotencyKey } from './idempotency-key.js';
 export type * from './engine-types.js';
 export type { MemoryDraft } from './draft.js';

@@ -1,6 +1,7 @@
 import { EngramError } from '@engram/kernel';
 import { decodeOperation, type LoggedOperation, type MemoryStore, type Operation } from '@engram/memory';
 import type { LogEntry, WriteAheadLog } from '@engram/replication';
+import { readPayload } from '@engram/replication/core';
 import type { EngineLog } from './engine-types.js';
 
 const REPLAY_BATCH = 1024;
@@ -34,7 +35,7 @@ export async function replay(log: WriteAheadLog, store: MemoryStore, logger: Eng
   let batch: LoggedOperation[] = [];
   let entries = 0;
   for await (const { lsn, entry } of log.read((applied + 1) as typeof firstLsn)) {
-    batch.push(appliedEntry(lsn, entry, decodeOperation(entry.payload)));
+    batch.push(appliedEntry(lsn, entry, operationOf(entry)));
     entries += 1;
     if (batch.length === REPLAY_BATCH) {
       store.apply(batch);
@@ -47,6 +48,12 @@ export async function replay(log: WriteAheadLog, store: MemoryStore, logger: Eng
   if (entries > 0) logger?.info({ entries }, 'applied the log entries that the store had not seen');
 }
 
-export function appliedEntry(lsn: number, entry: LogEntry, operation: Operation): LoggedOperation {
+/** Undefined for entries that the protocol of replication wrote for itself. */
+function operationOf({ payload }: LogEntry): Operation | undefined {
+  const read = readPayload(payload);
+  return read.kind === 'epoch-open' ? undefined : decodeOperation(read.operation);
+}
+
+export function appliedEntry(lsn: number, entry: LogEntry, operation: Operation | undefined): LoggedOperation {
   return { lsn, hlc: entry.hlc, partition: entry.partition, epoch: entry.epoch, seq: entry.seq, operation };
 }
