@@ -30,3 +30,48 @@ export {
   type RegisterRejection,
   type ValueCodec,
 } from './register-codec.js';
+
+// The map that the register holds.
+export {
+  addressesMax,
+  checkMap,
+  clusterMapOf,
+  contentOf,
+  copiesMax,
+  copiesOf,
+  mapChanges,
+  mapProblem,
+  partitionsMax,
+  rosterMax,
+  type ClusterMap,
+  type ClusterPolicies,
+  type MapChange,
+  type MapContent,
+  type NodeState,
+  type PartitionPlacement,
+  type RosterNode,
+} from './cluster-map.js';
+export { clusterMapCodec } from './map-codec.js';
+
+// Who may act, and for how long.
+export { resolveLeaseOptions, type LeaseOptions, type LeaseReply, type LeaseRequest, type ResolvedLeaseOptions } from './lease-messages.js';
+export { LeaseHolder, type LeaseHolderEffect, type LeaseHolderEvent } from './lease-holder.js';
+export { LeaseGranter, type LeaseGranterEffect, type LeaseGranterEvent, type LeaseGranterStart } from './lease-granter.js';
+
+// Which nodes hold what.
+export {
+  difference,
+  firstTable,
+  planPlacement,
+  previewMoves,
+  type BalanceOptions,
+  type MovePreview,
+  type PlacementPlan,
+  type PlacementStrategy,
+  type TargetPlacement,
+} from './balancer.js';
+export { fairShares } from './fair-shares.js';
+export { Rebalancer, type RebalanceProgress, type RebalancerEffect, type RebalancerEvent, type RebalancerOptions } from './rebalancer.js';
+
+// Who takes over.
+export { choosePrimary, Promotion, type CopyProgress, type PromotionChoice, type PromotionEffect, type PromotionEvent, type PromotionOptions } from './promotion.js';
