@@ -71,6 +71,8 @@ export class Follower {
     const led = copy.reign?.epoch === epoch || copy.following?.epoch === epoch || copy.lineage.epoch === epoch;
     if (epoch < copy.promised || led) return this.#answerFence(copy, stream, epoch, false);
     this.#promise(copy, epoch);
+    // Only the latest question of each asker is answered, so that a stuck disk does not gather them.
+    copy.waiting = copy.waiting.filter((one) => one.stream !== stream || (one.kind !== 'promise' && one.kind !== 'answer-fence'));
     copy.waiting.push({ kind: 'promise', stream, epoch, record: 0 });
     this.settle(copy);
   }

@@ -9,6 +9,8 @@ import type { GoodbyeReason, WireMessage } from './wire.js';
 /** Another node, whether connected or not, and how it is being served. */
 export interface Peer {
   readonly node: NodeId;
+  /** False once the table has no word of it any more: then its stream is not opened again. */
+  wanted: boolean;
   stream: number | undefined;
   /** Known once it has said hello; until then nothing else is said to it. */
   storage: string | undefined;
@@ -93,12 +95,21 @@ export class Peers {
     let peer = this.#peers.get(node);
     if (peer === undefined) {
       peer = {
-        node, stream: undefined, storage: undefined, connecting: false, retryAt: this.#dials(node) ? now : plusMs(now, options.peerTimeoutMs), backoffMs: options.reconnectMinMs, heardAt: now, lagHigh: false,
+        node, wanted: true, stream: undefined, storage: undefined, connecting: false, retryAt: this.#dials(node) ? now : plusMs(now, options.peerTimeoutMs), backoffMs: options.reconnectMinMs, heardAt: now, lagHigh: false,
         inFlightEntries: 0, inFlightBytes: 0, ready: new Set(), logging: new Set(), snapshots: new Set(), pass: undefined, snapshot: undefined,
       };
       this.#peers.set(node, peer);
     }
+    peer.wanted = true;
     return peer;
+  }
+
+  /** The table names these nodes and no others. */
+  keep(nodes: ReadonlySet<NodeId>): void {
+    for (const peer of [...this.#peers.values()]) {
+      peer.wanted = nodes.has(peer.node);
+      if (!peer.wanted && peer.stream === undefined) this.#peers.delete(peer.node);
+    }
   }
 
   /** Says it when the peer is there to hear it. */
@@ -165,7 +176,8 @@ export class Peers {
     this.#byStream.delete(stream);
     peer.stream = undefined;
     peer.storage = undefined;
-    this.#retryLater(peer, now);
+    if (peer.wanted) this.#retryLater(peer, now);
+    else this.#peers.delete(peer.node);
     this.#lost(peer, stream);
   }
 

@@ -189,15 +189,18 @@ export class ReplicationCore implements Core<ReplicationEvent, ReplicationEffect
   }
 
   #tableChanged(entries: readonly PartitionEntry[], now: Instant): void {
+    let changed = false;
     for (const entry of entries) {
       const complaint = entryComplaint(entry);
       if (complaint !== undefined) throw new EngramError('invalid_argument', `the table's entry of partition ${entry.partition} in epoch ${entry.epoch} is impossible: ${complaint}`);
       const copy = copyOf(this.#shared, entry.partition);
       if (copy.entry !== undefined && entry.epoch <= copy.entry.epoch) continue;
       copy.entry = entry;
+      changed = true;
       for (const { node } of holdersOf(entry)) this.#peers.want(node, now);
       this.#leader.consider(copy, now);
     }
+    if (changed) this.#peers.keep(new Set([...this.#shared.copies.values()].flatMap(({ entry }) => (entry === undefined ? [] : holdersOf(entry).map(({ node }) => node)))));
     this.#heartbeatAt ??= plusMs(now, this.#shared.options.heartbeatMs);
   }
 
