@@ -3,7 +3,7 @@ import { CommanderError } from 'commander';
 import { exitCodes, Interrupted, print, type Cli } from './cli.js';
 
 /** Verbs of a cluster: known, so that the answer is not "unknown command", and not there yet. */
-const laterCommands: ReadonlySet<string> = new Set(['cluster', 'drain', 'backup', 'restore', 'wal-replay', 'wal-backup', 'bench']);
+const laterCommands: ReadonlySet<string> = new Set(['drain', 'backup', 'restore', 'wal-replay', 'wal-backup', 'bench']);
 
 /** A mistake in how a command was called: exit code 2. */
 export class UsageError extends EngramError {

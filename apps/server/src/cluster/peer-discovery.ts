@@ -1,12 +1,15 @@
-/** Where the first peers come from: the configuration becomes sources of discovery, and what they find is logged. */
-import { awsSource, consulSource, createDiscovery, dnsSource, etcdSource, kubernetesSource, multicastSource, staticSource, type Discovery, type DiscoveryEvent, type DiscoverySource } from '@engram/discovery';
-import type { MembershipLog } from './swim-membership.js';
+/** Where the first peers come from: the configuration becomes sources of discovery. */
+import { awsSource, consulSource, createDiscovery, dnsSource, etcdSource, kubernetesSource, multicastSource, staticSource, type Discovery, type DiscoverySource } from '@engram/discovery';
 import { formatAddress, type Config } from '../config/index.js';
+import { DiscoveryLog } from './discovery-log.js';
+import type { MembershipLog } from './swim-membership.js';
 
 /** Undefined when the configuration names no source at all: the node waits to be contacted. */
 export function peerDiscovery(config: Config['cluster'], log: MembershipLog): Discovery | undefined {
   const sources = sourcesOf(config);
-  return sources.length === 0 ? undefined : createDiscovery({ sources, onEvent: (event) => logEvent(event, log) });
+  if (sources.length === 0) return undefined;
+  const discoveryLog = new DiscoveryLog(log);
+  return createDiscovery({ sources, onEvent: (event) => discoveryLog.note(event) });
 }
 
 /** Static seeds count whether or not `static` is listed. */
@@ -63,24 +66,4 @@ function registering(isWanted: boolean, source: DiscoverySource): DiscoverySourc
     ...(source.watch && { watch: (emit, options) => source.watch!(emit, options) }),
     ...(source.close && { close: () => source.close!() }),
   };
-}
-
-/** Most of what a source tells is of interest when something is wrong, so peers found are info and failures warn. */
-function logEvent(event: DiscoveryEvent, log: MembershipLog): void {
-  switch (event.kind) {
-    case 'endpoints-changed':
-      for (const { endpoint, sources } of event.added) log.info({ endpoint, sources }, 'discovery found a peer');
-      if (event.removed.length > 0) log.info({ endpoints: event.removed }, 'discovery no longer names these; those that are members stay members');
-      return;
-    case 'source-failed':
-      return log.warn({ source: event.source, reason: event.reason, hint: event.hint, failures: event.consecutiveFailures }, 'a source of discovery failed; what it said before still counts, and it is asked again');
-    case 'source-recovered':
-      return log.info({ source: event.source, failures: event.afterFailures }, 'a source of discovery answers again');
-    case 'watch-ended':
-      return log.info({ source: event.source, reason: event.reason }, 'a source of discovery is no longer watched; it is asked instead until the watch stands again');
-    case 'registered':
-      return log.info({ source: event.source }, 'registered this node with a source of discovery');
-    case 'registration-failed':
-      return log.warn({ source: event.source, reason: event.reason, hint: event.hint }, 'this node could not be registered with a source of discovery; it is tried again');
-  }
 }

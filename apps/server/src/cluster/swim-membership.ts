@@ -59,6 +59,9 @@ export async function openSwimMembership(options: SwimMembershipOptions): Promis
 /** How long the sources of discovery may take to let this node go. */
 const deregisterMs = 2_000;
 
+/** The nodes of two clusters that were pointed at each other try for ever; telling it each time would push every other event out. */
+const foreignEveryMs = 60_000;
+
 class SwimMembership implements ClusterPart {
   readonly mode = 'distributed';
   readonly cluster: string;
@@ -75,6 +78,7 @@ class SwimMembership implements ClusterPart {
   readonly #changedAtMs = new Map<string, number>();
   #services: NodeServices | undefined;
   #trouble: string | undefined;
+  #metForeignAtMs: number | undefined;
 
   constructor(swim: SwimNode<NodeMetadata>, discovery: Discovery | undefined, file: ClusterFile, record: FormationRecord, options: SwimMembershipOptions) {
     const { config, holdsMemories, nodeId, random, wallClockMs, log } = options;
@@ -241,10 +245,18 @@ class SwimMembership implements ClusterPart {
     swim.on('epoch-not-kept', ({ epoch, error }) => this.#log.error({ epoch, err: error }, 'the epoch could not be written to the data directory; check its disk'));
   }
 
-  /** Two clusters of one name: an address that was reused, or a node that was started twice in its life from nothing. */
+  /** Two clusters of one name: an address that was reused, or one cluster that was formed on two nodes. */
   #meetForeign(from: string): void {
-    const detail = `a node at ${from} belongs to another cluster that is also called ${this.cluster}; nothing of it is taken in. Give each cluster a name of its own, and each node the seeds of its own cluster`;
-    this.#log.error({ cluster: this.cluster, clusterId: this.formation().clusterId, from }, detail);
+    const now = this.#wallClockMs();
+    if (this.#metForeignAtMs !== undefined && Math.abs(now - this.#metForeignAtMs) < foreignEveryMs) return;
+    this.#metForeignAtMs = now;
+    const { clusterId } = this.formation();
+    const detail = [
+      `a node at ${from} belongs to another cluster that is also called ${this.cluster}, not to ${clusterId}; nothing of it is taken in.`,
+      'If they were to be one cluster, export the memories of one of the two, empty its data directories and start its nodes again: they join the other.',
+      'Otherwise give each cluster a name of its own, and each node the seeds of its own cluster',
+    ].join(' ');
+    this.#log.error({ cluster: this.cluster, clusterId, from }, detail);
     this.#append('foreign-cluster', this.#nodeOf(this.#swim.self), detail);
   }
 

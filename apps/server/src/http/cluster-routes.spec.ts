@@ -67,6 +67,19 @@ describe('a node of a cluster', () => {
     expect(await get(node, '/readyz')).toMatchObject({ status: 200 });
   });
 
+  test.each([{ name: 'orders' }, [], 1, null])('forms no cluster when the body %j asks for something that would not happen', async (payload) => {
+    membership.formed = { state: 'forming', reason: 'waiting for a cluster' };
+    const answer = await node.server.inject({ method: 'POST', url: '/cluster/initialize', headers: { 'content-type': 'application/json' }, payload: JSON.stringify(payload) });
+    expect(answer).toMatchObject({ statusCode: 400 });
+    expect(answer.json()).toMatchObject({ error: { code: 'invalid_argument', hint: expect.stringContaining('cluster.name') as string } });
+    expect(membership.formed).toMatchObject({ state: 'forming' });
+  });
+
+  test('forms one when the body is the empty object that some clients always send', async () => {
+    membership.formed = { state: 'forming', reason: 'waiting for a cluster' };
+    expect((await node.server.inject({ method: 'POST', url: '/cluster/initialize', headers: { 'content-type': 'application/json' }, payload: '{}' })).json()).toMatchObject({ created: true });
+  });
+
   test('is not made to form a cluster by a page of another site', async () => {
     const answer = await node.server.inject({ method: 'POST', url: '/api/v1/cluster/initialize', headers: { origin: 'https://elsewhere.example' } });
     expect(answer).toMatchObject({ statusCode: 400 });

@@ -67,6 +67,7 @@ export function clusterRoutes(server: HttpServer, { membership, effectiveConfig 
       },
       async (request) => {
         refuseOtherSites(request);
+        refuseBody(request.body);
         const { clusterId, created } = await membership.initialize();
         return { cluster: membership.cluster ?? '', cluster_id: clusterId, created };
       },
@@ -84,6 +85,14 @@ export function clusterRoutes(server: HttpServer, { membership, effectiveConfig 
   }
 
   eventRoute(server, membership);
+}
+
+/** Whoever names a cluster in the body would believe that it is called so. */
+function refuseBody(body: unknown): void {
+  if (body === undefined || (typeof body === 'object' && body !== null && !Array.isArray(body) && Object.keys(body).length === 0)) return;
+  throw new EngramError('invalid_argument', 'forming a cluster takes no body, so what it asks for would not happen', {
+    hint: 'Send none. The cluster is called what `cluster.name` says on its nodes, and its id is made up.',
+  });
 }
 
 function eventRoute(server: HttpServer, membership: RouteContext['membership']): void {
