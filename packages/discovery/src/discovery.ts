@@ -13,7 +13,7 @@ export interface CreateDiscoveryOptions {
   readonly lookup?: NameLookup;
   /** Endpoints kept. Sources share the room fairly: one with many never pushes out one with few. @default 1_024 */
   readonly endpointsMax?: number;
-  /** No source is asked more often than this because of a short TTL. @default 1_000 */
+  /** No source is asked more often than this because of a short TTL, unless no peer is known. @default 5_000 */
   readonly refreshMinMs?: number;
   /** Told what an operator would want to read in the log. Must not throw. @default nobody */
   readonly onEvent?: (event: DiscoveryEvent) => void;

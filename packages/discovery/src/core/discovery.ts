@@ -334,8 +334,11 @@ export class DiscoveryCore implements Core<DiscoveryInput, DiscoveryEffect> {
     const { rules, watches, hasPushed } = source;
     source.lonelyAnswers = this.#union.endpoints.length === 0 ? source.lonelyAnswers + 1 : 0;
     const usual = watches.running && hasPushed ? rules.refreshMs * watchedRefreshFactor : Math.min(rules.refreshMs, isDuration(ttlMs) ? ttlMs : Infinity);
-    const interval = source.lonelyAnswers > 0 ? Math.min(usual, rules.refreshMs / lonelyRefreshFactor, lonelyFirstMs * 2 ** Math.min(source.lonelyAnswers - 1, 30)) : usual;
-    return Math.max(Math.min(this.#options.refreshMinMs, rules.refreshMs), interval * (0.9 + 0.1 * this.#random.float()));
+    const isLonely = source.lonelyAnswers > 0;
+    const interval = isLonely ? Math.min(usual, rules.refreshMs / lonelyRefreshFactor, lonelyFirstMs * 2 ** Math.min(source.lonelyAnswers - 1, 30)) : usual;
+    // A TTL of nothing says that others must not keep the answer, not that it is worth asking for without a pause.
+    const atLeast = isLonely ? Math.min(lonelyFirstMs, rules.refreshMs / lonelyRefreshFactor) : Math.min(this.#options.refreshMinMs, rules.refreshMs);
+    return Math.max(atLeast, interval * (0.9 + 0.1 * this.#random.float()));
   }
 
   #source(name: string): SourceState {

@@ -14,7 +14,7 @@ const sourcesMax = 16;
  * naming what is wrong.
  */
 export function createDiscovery(options: CreateDiscoveryOptions): Discovery {
-  const { sources, self = [], endpointsMax = 1_024, refreshMinMs = 1_000, onEvent, lookup = machineNameLookup, random = systemRandom(), clock = systemClock } = options;
+  const { sources, self = [], endpointsMax = 1_024, refreshMinMs = 5_000, onEvent, lookup = machineNameLookup, random = systemRandom(), clock = systemClock } = options;
   checkSources(sources);
   checkCount('endpointsMax', endpointsMax);
   checkCount('refreshMinMs', refreshMinMs);
