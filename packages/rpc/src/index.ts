@@ -66,6 +66,22 @@ export type { CallContext } from './call-context.js';
 export { defaultMessageBytesMax } from './codec.js';
 export type { MessageCodec, MethodDefinition, ServiceContract } from './definition.js';
 
+// Between nodes.
+export { callPeer, isRefusal, toFrameService, type FrameCall, type FrameChannel, type FrameServiceOptions } from './frame-service.js';
+export {
+  FrameStream,
+  resolveFrameStreamOptions,
+  type CallEnd,
+  type MessageDuplex,
+  type FrameListener,
+  type FrameStreamOptions,
+  type FrameStreamStats,
+  type SendOutcome,
+  type StreamEnd,
+} from './frame-stream.js';
+export { introduction, peerHeaders, peerProtocolVersion, readIntroduction, type PeerIdentity } from './peer-identity.js';
+export { PeerFrame, RegisterDefinition, ReplicationDefinition } from './gen/engram/v1/peer.js';
+
 // How errors travel.
 export { codeOfStatus, errorStatus, type WireStatus } from './error-status.js';
 export { detailToError, errorDetailKey, errorToDetail, errorToStatus, statusToError, type FailureContext } from './error-detail.js';
