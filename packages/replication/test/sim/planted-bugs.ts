@@ -1,7 +1,7 @@
 import { PartitionCopy } from '../../src/core/shipping/partition-copy.js';
-import { runTrial, type Defects, type TrialReport } from './replication-trial.js';
+import { runTrial, type Defects } from './replication-trial.js';
 
-/** A mistake that someone could make, and a seed whose trial notices it. */
+/** A mistake that someone could make, and where to begin looking for a trial that notices it. */
 export interface PlantedBug {
   readonly name: string;
   readonly seed: number;
@@ -24,10 +24,17 @@ export const plantedBugs: readonly PlantedBug[] = [
   { name: 'a primary takes up what it has already', seed: 6, shows: /twice/, plant: takeUpTwice },
 ];
 
-export function runWithBug(bug: PlantedBug, seed = bug.seed): TrialReport {
+const trialsMax = 25;
+
+/** What the first trial said that noticed the bug, or that none of a few did. */
+export function noticed(bug: PlantedBug): string {
   const undo = bug.plant?.();
   try {
-    return runTrial({ seed, ...(bug.defects && { defects: bug.defects }) });
+    for (let seed = bug.seed; seed < bug.seed + trialsMax; seed++) {
+      const said = runTrial({ seed, ...(bug.defects && { defects: bug.defects }) }).violations.join('\n');
+      if (bug.shows.test(said)) return said;
+    }
+    return `nothing in ${trialsMax} trials`;
   } finally {
     undo?.();
   }

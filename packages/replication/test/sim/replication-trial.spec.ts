@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { plantedBugs, runWithBug } from './planted-bugs.js';
+import { noticed, plantedBugs } from './planted-bugs.js';
 import { runTrial } from './replication-trial.js';
 
 describe('a cluster under kills, cuts, pauses, lost disks and slow ones keeps every promise', () => {
@@ -11,8 +11,8 @@ describe('a cluster under kills, cuts, pauses, lost disks and slow ones keeps ev
 
 describe('the trial notices when', () => {
   test.each(plantedBugs.map((bug) => [bug.name, bug] as const))('%s', (_name, bug) => {
-    expect(runWithBug(bug).violations.join('\n')).toMatch(bug.shows);
-  }, 30_000);
+    expect(noticed(bug)).toMatch(bug.shows);
+  }, 60_000);
 });
 
 test('one seed gives one history', () => {

@@ -26,6 +26,11 @@ export class LogMarks {
     return undefined;
   }
 
+  /** The oldest entry that the log is known to hold. */
+  get firstSeq(): number | undefined {
+    return this.#seqs[0];
+  }
+
   /** Everything from the entry at `seq` on that the log holds stands from here on; undefined when it holds none of it. */
   from(seq: number): Lsn | undefined {
     return this.floor(seq) ?? this.#lsns[0];

@@ -108,7 +108,7 @@ export type ReplicationEffect =
   | { readonly kind: 'lag-normal'; readonly peer: NodeId; readonly entries: number; readonly seconds: number }
   | { readonly kind: 'corrupt-entry'; readonly peer: NodeId; readonly partition: number; readonly epoch: number; readonly seq: number }
   | { readonly kind: 'peer-refused'; readonly peer: NodeId | undefined; readonly reason: string; readonly ours: string; readonly theirs: string }
-  /** Snapshots hold at least what was applied before this effect. Read chunk by chunk with `read-snapshot`; cursors outlive the snapshot. */
+  /** Snapshots hold at least what was applied before this effect, and may hold more. Read chunk by chunk with `read-snapshot`; cursors outlive the snapshot. */
   | { readonly kind: 'open-snapshot'; readonly id: number; readonly partition: number }
   /** From `cursor` on, empty for the beginning. Answer: snapshot-read or snapshot-failed. */
   | { readonly kind: 'read-snapshot'; readonly id: number; readonly cursor: string; readonly bytesMax: number }

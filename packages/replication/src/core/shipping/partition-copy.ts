@@ -52,6 +52,8 @@ export class PartitionCopy {
   reign: Reign | undefined;
   following: Following | undefined;
   install: Install | undefined;
+  /** The last seq that was met in the log while this node started. */
+  #replayed = 0;
   /** Done in order. */
   waiting: Continuation[] = [];
 
@@ -119,12 +121,14 @@ export class PartitionCopy {
     }
   }
 
-  /** An entry of the log that is newer than the record, while this node starts. */
+  /** An entry of the log, in order, while this node starts: those newer than the record are added to it. */
   replay(entry: LogEntry, at: Lsn): void {
-    if (at <= this.lastLsn) {
-      if (this.lineage.epochAt(entry.seq) === entry.epoch) this.marks.add(entry.seq, at);
-      return;
-    }
+    const known = at <= this.lastLsn;
+    if (known && this.lineage.epochAt(entry.seq) !== entry.epoch) return;
+    // A snapshot leaves a hole behind it; what stands before the hole is of no use to anyone.
+    if (entry.seq > this.#replayed + 1) this.marks.clear();
+    this.#replayed = Math.max(this.#replayed, entry.seq);
+    if (known) return this.marks.add(entry.seq, at);
     this.enqueue(entry);
     this.landed(entry, at);
     this.promised = Math.max(this.promised, entry.epoch);

@@ -1,7 +1,7 @@
 import { assert, plusMs, type Instant } from '@engram/kernel';
 import type { LogEntry } from '../entry.js';
 import { lsn } from '../lsn.js';
-import { Lineage } from './lineage.js';
+import { Lineage, type Position } from './lineage.js';
 import { weightOf } from './log-writer.js';
 import type { LoggedEntry } from './messages.js';
 import type { PartitionCopy } from './partition-copy.js';
@@ -310,7 +310,7 @@ export class Shipper {
   #beginSnapshot(peer: Peer, copy: PartitionCopy, resume: SnapshotResume | undefined): void {
     if (peer.snapshot !== undefined) return;
     peer.snapshots.delete(copy.partition);
-    const at = resume?.at ?? copy.position;
+    const at = resume?.at ?? snapshotPosition(copy, copy.reign!.cursors.get(peer.node)!.sent);
     const { epoch } = copy.reign!;
     const lineage = new Lineage(copy.lineage.steps, copy.lineage.seq);
     lineage.cut(at.seq);
@@ -358,4 +358,14 @@ export class Shipper {
     peer.logging.delete(cursor.partition);
     peer.snapshots.delete(cursor.partition);
   }
+}
+
+/**
+ * A snapshot stands for what a quorum has, so that no copy ever has to set aside what it has no log of. The log is never
+ * cut beyond that (`retainFrom`): whatever it does not hold was committed. Only a copy that is there already and still
+ * cannot be served from the log gets all that we have.
+ */
+function snapshotPosition(copy: PartitionCopy, sent: number): Position {
+  const seq = Math.min(copy.durable, Math.max(copy.committed, (copy.marks.firstSeq ?? copy.durable + 1) - 1));
+  return seq > sent ? { epoch: copy.lineage.epochAt(seq), seq } : copy.position;
 }
