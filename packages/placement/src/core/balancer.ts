@@ -110,6 +110,7 @@ class Planner {
   readonly #takes: readonly boolean[];
   /** What each partition weighs. */
   readonly #weight: readonly number[];
+  readonly #isUniform: boolean;
   /** The nodes of each partition. */
   readonly #copies: number[][];
   readonly #before: readonly (readonly number[])[];
@@ -126,6 +127,7 @@ class Planner {
     this.#domain = domainsOf(roster, options.strategy);
     this.#takes = roster.map(({ state }) => state === 'active');
     this.#weight = weightsOf(table.length, loads);
+    this.#isUniform = this.#weight.every((weight) => weight === this.#weight[0]);
     const index = new Map(roster.map(({ id }, at) => [id, at]));
     const known = (ids: readonly NodeId[]): number[] => ids.map((id) => index.get(id)).filter((at) => at !== undefined);
     this.#before = table.map((placement) => (placement === undefined ? [] : known([placement.primary, ...placement.replicas])));
@@ -223,8 +225,9 @@ class Planner {
       const byRoom = takers.toSorted((a, b) => this.#relative(a) - this.#relative(b));
       const empty = byRoom.filter((at) => this.#relative(at) < 1 - tolerance / 2);
       const full = byRoom.filter((at) => this.#relative(at) > 1 + tolerance / 2).reverse();
-      const pairs = [...empty.flatMap((to) => byRoom.toReversed().map((from) => [from, to] as const)), ...full.flatMap((from) => byRoom.map((to) => [from, to] as const))];
-      if (!pairs.some(([from, to]) => this.#levelOnce(from, to, isRepair))) return;
+      const byLoad = byRoom.toReversed();
+      const moved = empty.some((to) => byLoad.some((from) => this.#levelOnce(from, to, isRepair))) || full.some((from) => byRoom.some((to) => this.#levelOnce(from, to, isRepair)));
+      if (!moved) return;
     }
   }
 
@@ -245,6 +248,8 @@ class Planner {
       const score = worse - (isFree ? 1e-6 : 0);
       if (score >= least || !this.#keepsSpread(copies, from, to)) continue;
       [chosen, least] = [partition, score];
+      // Of equals the first will do, and there may be thousands.
+      if (this.#isUniform && (isFree || !isRepair)) break;
     }
     if (chosen < 0) return false;
     this.#move(chosen, from, to);
@@ -283,8 +288,9 @@ class Planner {
       const byLoad = takers.toSorted((a, b) => relative(b) - relative(a));
       const full = byLoad.filter((at) => relative(at) > 1 + tolerance / 2);
       const empty = byLoad.filter((at) => relative(at) < 1 - tolerance / 2).reverse();
-      const pairs = [...full.flatMap((from) => byLoad.toReversed().map((to) => [from, to] as const)), ...empty.flatMap((to) => byLoad.map((from) => [from, to] as const))];
-      if (!pairs.some(([from, to]) => from !== to && relative(from) > relative(to) && this.#handOn(from, to, relative))) return;
+      const byRoom = byLoad.toReversed();
+      const hands = (from: number, to: number): boolean => from !== to && relative(from) > relative(to) && this.#handOn(from, to, relative);
+      if (!full.some((from) => byRoom.some((to) => hands(from, to))) && !empty.some((to) => byLoad.some((from) => hands(from, to)))) return;
     }
   }
 
@@ -293,7 +299,7 @@ class Planner {
     const cameBy = new Map<number, { readonly node: number; readonly partition: number }>();
     const queue = [from];
     for (let node = queue.shift(); node !== undefined && !cameBy.has(to); node = queue.shift()) {
-      for (let partition = 0; partition < this.#copies.length; partition++) {
+      for (let partition = 0; partition < this.#copies.length && !cameBy.has(to); partition++) {
         if (this.#primary[partition] !== node) continue;
         for (const next of this.#copies[partition] as number[]) {
           if (next === from || cameBy.has(next) || !this.#takes[next]) continue;

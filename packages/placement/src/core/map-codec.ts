@@ -6,7 +6,7 @@ import type { ValueCodec } from './register-codec.js';
 /**
  * A map as bytes: a msgpack array of a version, the cluster, its policies, its roster, and the table as one run of bytes.
  * In the table a node is its place in the roster and numbers take seven bits a byte, so a partition of three copies
- * takes six bytes or so and a thousand of them fit where one UDP datagram would.
+ * takes five bytes or six.
  */
 export const clusterMapCodec: ValueCodec<MapContent> = Object.freeze({ encode: encodeMap, decode: decodeMap });
 

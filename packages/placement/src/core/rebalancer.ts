@@ -19,10 +19,10 @@ export type RebalancerEffect =
   | { readonly kind: 'copy'; readonly partition: number; readonly source: NodeId; readonly to: NodeId }
   /** Keep `to` in step with the primary; it is when the next entry that the primary acknowledges will be there as well. */
   | { readonly kind: 'catch-up'; readonly partition: number; readonly to: NodeId }
-  /** The primary acknowledges nothing more of that partition once `to` has all it acknowledged. Then `stepped-down`. */
+  /** The primary stops acknowledging for that partition, and once `to` has all it acknowledged, `stepped-down`. It takes up again when a map later than the switch still names it. */
   | { readonly kind: 'step-down'; readonly partition: number; readonly from: NodeId; readonly to: NodeId }
   | { readonly kind: 'change'; readonly expectedEpoch: number; readonly content: MapContent }
-  /** The copy on `node` counts no more and may be deleted. */
+  /** The copy on `node` counts no more and may be deleted. Lost if the process dies first: a node that starts drops what the map no longer gives it. */
   | { readonly kind: 'drop'; readonly partition: number; readonly node: NodeId }
   | { readonly kind: 'done'; readonly failed: readonly number[] };
 
