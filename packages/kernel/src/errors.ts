@@ -136,6 +136,11 @@ export const errorCodes = {
     meaning: 'What is needed to answer cannot be reached at the moment.',
     hint: 'Retry after a short, growing and jittered delay.',
   },
+  not_primary: {
+    retryable: true,
+    meaning: 'Another node takes the writes of this space; nothing of this request was done.',
+    hint: 'Send the request to the node that the details name, or let any node forward it.',
+  },
   discovery_failed: {
     retryable: true,
     meaning: 'A source of discovery could not be asked, or gave an answer that cannot be understood.',

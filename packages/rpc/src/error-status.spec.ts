@@ -28,7 +28,7 @@ test.each(codes)('%s over gRPC is never UNKNOWN, which says nothing', (code) => 
 test('what may be retried is answered with a status that clients retry', () => {
   const retryable = codes.filter((code) => errorCodes[code].retryable);
 
-  for (const code of retryable) expect([429, 503, 504, 507]).toContain(errorStatus[code].http);
+  for (const code of retryable) expect([421, 429, 503, 504, 507]).toContain(errorStatus[code].http);
 });
 
 test('a status without a detail leads back to a code of the same status', () => {

@@ -32,6 +32,8 @@ export const errorStatus: Readonly<Record<ErrorCode, WireStatus>> = {
   id_forgotten: { http: 409, grpc: status.FAILED_PRECONDITION },
   idempotency_conflict: { http: 409, grpc: status.FAILED_PRECONDITION },
 
+  not_primary: { http: 421, grpc: status.FAILED_PRECONDITION },
+
   payload_too_large: { http: 413, grpc: status.RESOURCE_EXHAUSTED },
   overloaded: { http: 429, grpc: status.RESOURCE_EXHAUSTED },
   capacity_exhausted: { http: 507, grpc: status.RESOURCE_EXHAUSTED },
