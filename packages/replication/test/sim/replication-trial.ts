@@ -253,7 +253,11 @@ export class ReplicationTrial {
           this.#world.at(this.#world.nowMs + forMs, () => this.#authority.cutOff.delete(node.id));
           break;
         case 5:
-          if (this.#moves) this.#authority.beginMove();
+          if (this.#random.chance(0.2)) {
+            // The lights go out everywhere: whoever said durable had better meant it.
+            for (const one of this.#nodes) one.kill('power');
+            this.#world.at(this.#world.nowMs + forMs, () => this.#nodes.forEach((one) => !one.alive && one.restart()));
+          } else if (this.#moves) this.#authority.beginMove();
           else this.#world.network.disturb('*', node.id, { delay: { minMs: 1, medianMs: 30, p99Ms: 300, maxMs: 800 }, streamReset: 0.05 });
           break;
       }
