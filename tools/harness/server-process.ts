@@ -16,6 +16,8 @@ export interface ServerOptions {
   /** Options of Node itself, such as `--cpu-prof`. */
   readonly nodeArguments?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
+  /** A node that belongs to no cluster yet answers, and is not ready. @default '/readyz' */
+  readonly until?: '/readyz' | '/livez';
 }
 
 export interface ServerProcess {
@@ -54,7 +56,7 @@ export async function startServerProcess(options: ServerOptions): Promise<Server
       child.kill('SIGKILL');
       throw new Error(`the server was not ready within ${START_LIMIT_MS} ms:\n${output()}`);
     }
-    const ready = await request(`${url}/readyz`).then(
+    const ready = await request(`${url}${options.until ?? '/readyz'}`).then(
       async ({ statusCode, body }) => (await body.dump(), statusCode === 200),
       () => false,
     );

@@ -1,0 +1,72 @@
+/** Real nodes of a cluster on loopback, and how an outsider sees what each belongs to. */
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { request } from 'undici';
+import { startServerProcess, type ServerProcess } from './server-process.js';
+
+/** What `/api/v1/cluster/health` says, as far as it is of use here. */
+export interface ClusterView {
+  readonly state: 'forming' | 'joined';
+  readonly cluster_id?: string;
+  readonly waiting_for?: string;
+  readonly alive_nodes: number;
+  readonly dead_nodes: number;
+}
+
+export interface ClusterNodeOptions {
+  readonly name: string;
+  readonly swimPort: number;
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly nodeArguments?: readonly string[];
+}
+
+export interface ClusterNodeProcess extends ServerProcess {
+  readonly name: string;
+  readonly dataDirectory: string;
+}
+
+/** Several nodes with their data side by side in one directory. */
+export class ClusterProcesses {
+  readonly directory: string;
+  readonly #running = new Set<ServerProcess>();
+
+  constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  /** Resolves when it answers, which it does before it belongs to a cluster. A name that was used before has its data of then. */
+  async start({ name, swimPort, environment = {}, nodeArguments = [] }: ClusterNodeOptions): Promise<ClusterNodeProcess> {
+    const dataDirectory = join(this.directory, name);
+    const server = await startServerProcess({
+      dataDirectory,
+      from: 'build',
+      until: '/livez',
+      nodeArguments,
+      arguments: ['--cluster-mode', 'distributed', '--node-id', name, '--swim-port', `${swimPort}`],
+      environment: { NODE_ENV: 'production', ENGRAM_CLUSTER_SWIM_PRESET: 'fast', ENGRAM_CLUSTER_NAME: 'process-test', ...environment },
+    });
+    this.#running.add(server);
+    return { ...server, name, dataDirectory };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#running].map((server) => server.kill('SIGKILL')));
+  }
+}
+
+export async function viewOf({ url }: Pick<ServerProcess, 'url'>): Promise<ClusterView> {
+  const { body } = await request(`${url}/api/v1/cluster/health`);
+  return (await body.json()) as ClusterView;
+}
+
+/** Asks all of them until what they say is right. @throws Error with what they say and have printed when it is not by then. */
+export async function whenAll(nodes: readonly ClusterNodeProcess[], isRight: (view: ClusterView) => boolean, limitMs = 30_000): Promise<readonly ClusterView[]> {
+  for (const began = performance.now(); ; await pause(25)) {
+    const views = await Promise.all(nodes.map(viewOf));
+    if (views.every(isRight)) return views;
+    if (performance.now() - began > limitMs) throw new Error(`after ${limitMs} ms the nodes still say ${JSON.stringify(views)}\n${nodes.map(({ name, output }) => `── ${name}\n${output()}`).join('\n')}`);
+  }
+}
+
+/** Belongs to a cluster and sees this many nodes alive, itself among them. */
+export const joinedWith = (alive: number) => ({ state, alive_nodes }: ClusterView): boolean => state === 'joined' && alive_nodes === alive;
