@@ -54,7 +54,7 @@ async function shareOver(seconds: number): Promise<number> {
 
 /** What static seeds, DNS and multicast take at their default pace; measured first, before there is anything to tidy up. */
 async function idleFigure(seconds: number): Promise<void> {
-  const server = has('dnsmasq', '--version') ? await startDnsmasq(['host-record=pods.test,10.0.0.1']) : undefined;
+  const server = has('dnsmasq', '--version') ? await startDnsmasq(['host-record=pods.test,10.0.0.1', 'local-ttl=30']) : undefined;
   const group = '239.255.77.77:31777';
   const loopback = Object.entries(networkInterfaces()).find(([, addresses]) => addresses?.some(({ address }) => address === '127.0.0.1'))?.[0] ?? 'lo';
   const sources = [staticSource({ seeds: ['localhost', '10.0.0.1'] }), multicastSource({ cluster: 'figures', group, interface: loopback, ttl: 0 }), ...(server ? [dnsSource({ name: 'pods.test', port: 1, resolver: server.address })] : [])];
