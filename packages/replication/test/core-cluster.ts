@@ -9,6 +9,7 @@ export const entryOf = (epoch: number, primary: string, names: readonly string[]
 
 interface Member {
   core: ReplicationCore;
+  next: number;
   readonly log: LoggedEntry[];
   readonly applied: string[];
   readonly effects: ReplicationEffect[];
@@ -17,6 +18,8 @@ interface Member {
 export interface ClusterOptions {
   readonly cluster?: Readonly<Record<string, string>>;
   readonly options?: ReplicationOptions;
+  /** False: logs keep nothing, for measuring. @default true */
+  readonly keepLog?: boolean;
 }
 
 /**
@@ -39,7 +42,7 @@ export class CoreCluster {
 
   constructor(names: readonly string[], options: ClusterOptions = {}) {
     this.#options = options;
-    for (const name of names) this.members.set(name, { core: this.#core(name), log: [], applied: [], effects: [] });
+    for (const name of names) this.members.set(name, { core: this.#core(name), next: 1, log: [], applied: [], effects: [] });
   }
 
   #core(name: string, storageId = `disk-${name}`): ReplicationCore {
@@ -49,7 +52,7 @@ export class CoreCluster {
 
   /** The node comes back with a disk that holds nothing. */
   replace(name: string): void {
-    this.members.set(name, { core: this.#core(name, `new-disk-${name}`), log: [], applied: [], effects: [] });
+    this.members.set(name, { core: this.#core(name, `new-disk-${name}`), next: 1, log: [], applied: [], effects: [] });
   }
 
   lead(entry: PartitionEntry): void {
@@ -92,6 +95,14 @@ export class CoreCluster {
     return taken;
   }
 
+  /** Drops what was noted of effects and applied entries. */
+  forget(): void {
+    for (const { effects, applied } of this.members.values()) {
+      effects.length = 0;
+      applied.length = 0;
+    }
+  }
+
   position(name: string, partition = 7): string {
     const { epoch, seq } = this.members.get(name)!.core.partition(partition)!.position;
     return `${epoch}/${seq}`;
@@ -126,8 +137,9 @@ export class CoreCluster {
     const answer = (event: ReplicationEvent): number => this.#queue.push({ name, event });
     switch (effect.kind) {
       case 'append-log': {
-        const first = lsn(member.log.length + 1);
-        for (const [index, entry] of effect.entries.entries()) member.log.push({ lsn: plus(first, index), entry });
+        const first = lsn(member.next);
+        member.next += effect.entries.length;
+        if (this.#options.keepLog !== false) for (const [index, entry] of effect.entries.entries()) member.log.push({ lsn: plus(first, index), entry });
         return void answer({ kind: 'appended', id: effect.id, first });
       }
       case 'persist':     return void answer({ kind: 'persisted', id: effect.id });
