@@ -68,6 +68,13 @@ test('large clusters take fewer of the seeds asked for, and at least one', () =>
   expect(seedsFor(experimentNamed('kill-lan-1000'), { from: 5, to: 300 })).toEqual(['5', '6', '7']);
 });
 
+test('slices are judged by the processor time of the longest, whatever the machine did besides', () => {
+  const slices = (maxMs: number) => ({ turns: 1_000, longest: 'wake', processor: { p999Ms: 0.5, maxMs, over2Ms: maxMs > 2 ? 1 : 0 }, wall: { p999Ms: 1, maxMs: 90, over2Ms: 3 } });
+  const { result, standing } = judge('slice', [measured('1', {}, { slices: slices(1.5) })]);
+  expect([result, standing]).toEqual(['processor time p99.9 0.50 ms, max 1.50 ms, 0 over 2 ms (longest: wake); by the clock p99.9 1 ms, max 90 ms, 3 over 2 ms', 'met']);
+  expect(judge('slice', [measured('1', {}, { slices: slices(1.5) }), measured('2', {}, { slices: slices(2.5) })])).toMatchObject({ n: '2000 turns in 2 runs', standing: 'missed' });
+});
+
 describe('the journal', () => {
   const one = measured('1', { healMs: [1] });
 
@@ -108,7 +115,8 @@ test('turns of the cores are timed while it lasts, and the run is the same', () 
   const { result, slices } = timingSlices(() => runPlan(plan));
   expect(SwimCore.prototype.handle).toBe(untimed);
   expect(slices.turns).toBeGreaterThan(result.report.counts.probes);
-  expect(slices.maxMs).toBeGreaterThanOrEqual(slices.p999Ms);
+  expect(slices.wall.maxMs).toBeGreaterThanOrEqual(slices.wall.p999Ms);
+  expect(slices.processor.maxMs).toBeGreaterThan(0);
   expect(result.report.hash).toBe(runPlan(plan).report.hash);
   const { samples, violations } = measurementOf('kill-fast-8', 'c', { report: result.report, wallMs: 1.4, slices });
   expect(Object.keys(samples)).toEqual(expect.arrayContaining(['killToFirstMs', 'falselyDead', 'calmBytesPerSecond']));

@@ -1,6 +1,7 @@
 import { quantile, shown, total } from '../statistics.js';
 import { idleSizes, presets } from './experiments.js';
 import type { Measurement } from './journal.js';
+import type { SliceLengths } from './slices.js';
 
 /** `open`: nothing speaks against it, but too little was measured to claim it. */
 export type Standing = 'met' | 'missed' | 'open';
@@ -90,9 +91,14 @@ export const targets: readonly Target[] = [
     name: 'slice', setting: 'one synchronous slice, `lan`, N = 1000 in one process, joining and one death', aim: '≤ 2 ms', experiments: ['kill-lan-1000'],
     judge: (runs = []) => {
       const slices = runs.flatMap(({ slices }) => slices ?? []);
-      const longest = slices.reduce((a, b) => (b.maxMs > a.maxMs ? b : a));
-      const turns = total(slices.map((slice) => slice.turns));
-      return { n: `${turns} turns in ${slices.length} runs`, result: `p99.9 ${shown(Math.max(...slices.map(({ p999Ms }) => p999Ms)))} ms, max ${shown(longest.maxMs)} ms (${longest.longest}); ${total(slices.map(({ over2Ms }) => over2Ms))} over 2 ms`, standing: met(longest.maxMs <= 2) };
+      const longest = slices.reduce((a, b) => (b.processor.maxMs > a.processor.maxMs ? b : a));
+      const told = (lengths: readonly SliceLengths[]): string => `p99.9 ${shown(Math.max(...lengths.map(({ p999Ms }) => p999Ms)))} ms, max ${shown(Math.max(...lengths.map(({ maxMs }) => maxMs)))} ms, ${total(lengths.map(({ over2Ms }) => over2Ms))} over 2 ms`;
+      return {
+        n: `${total(slices.map(({ turns }) => turns))} turns in ${slices.length} runs`,
+        result: `processor time ${told(slices.map(({ processor }) => processor))} (longest: ${longest.longest}); by the clock ${told(slices.map(({ wall }) => wall))}`,
+        // The clock also counts what other processes take of the machine; a machine of one's own shows no difference.
+        standing: met(longest.processor.maxMs <= 2),
+      };
     },
   },
   {
