@@ -162,9 +162,11 @@ export class Follower {
   #take(copy: PartitionCopy, peer: Peer, stream: number, group: EntryGroup, now: Instant): boolean {
     const { following, lineage } = copy;
     if (group.epoch < copy.promised) return this.#refused(stream, copy, group.epoch, 'stale-epoch');
-    if (following?.stream !== stream || following.epoch !== group.epoch || copy.install !== undefined) return this.#refused(stream, copy, group.epoch, 'not-attached');
+    if (following?.stream !== stream || following.epoch !== group.epoch) return this.#refused(stream, copy, group.epoch, 'not-attached');
     if (group.firstSeq > lineage.seq + 1) return this.#refused(stream, copy, group.epoch, 'gap');
     if (lineage.epochAt(group.firstSeq - 1) !== group.prevEpoch) return this.#refused(stream, copy, group.epoch, 'not-attached');
+    // The primary chooses the way: a snapshot that was begun is of no use once entries come.
+    copy.install = undefined;
     let fresh = false;
     for (const [index, wire] of group.entries.entries()) {
       const seq = group.firstSeq + index;
