@@ -11,7 +11,7 @@ const bug = values.bug as RegisterBug | undefined;
 if (!(from <= to)) throw new Error(`--seeds is like 1..200, not ${values.seeds}`);
 if (bug !== undefined && !registerBugs.includes(bug)) throw new Error(`--bug is one of ${registerBugs.join(', ')}`);
 
-const totals = { runs: 0, answered: 0, changes: 0, voterChanges: 0, unknown: 0, recovered: 0, idle: 0 };
+const totals = { runs: 0, stuck: 0, answered: 0, changes: 0, voterChanges: 0, unknown: 0, recovered: 0, idle: 0 };
 const failed: number[] = [];
 const startedAt = performance.now();
 for (let seed = from; seed <= to; seed++) {
@@ -19,6 +19,7 @@ for (let seed = from; seed <= to; seed++) {
   totals.runs += 1;
   for (const name of ['answered', 'changes', 'voterChanges', 'unknown'] as const) totals[name] += run[name];
   if (run.recovered) totals.recovered += 1;
+  if (!run.recovered && run.quorumLeft) totals.stuck += 1;
   if (run.changes < 5) totals.idle += 1;
   if (run.violation !== undefined) {
     failed.push(seed);
@@ -28,7 +29,7 @@ for (let seed = from; seed <= to; seed++) {
 }
 const seconds = (performance.now() - startedAt) / 1_000;
 console.log(`${totals.runs} seeds in ${seconds.toFixed(1)} s: ${totals.answered} requests answered, ${totals.changes} changes made, ${totals.voterChanges} of voters, ${totals.unknown} outcomes unknown`);
-console.log(`${totals.recovered} seeds were writable again at the quiet end; ${totals.idle} made fewer than 5 changes`);
+console.log(`${totals.recovered} seeds answered again at the quiet end, ${totals.stuck} did not although a quorum was left; ${totals.idle} made fewer than 5 changes`);
 if (bug === undefined) {
   console.log(failed.length === 0 ? `no violation: with 95 % confidence fewer than ${(300 / totals.runs).toFixed(3)} % of such runs have one` : `violations in seeds ${failed.join(', ')}`);
   process.exitCode = failed.length === 0 ? 0 : 1;

@@ -1,8 +1,8 @@
 import { Driver, parseNodeId, plusMs, type NodeId, type Random } from '@engram/kernel';
 import { applyFaults, randomFaultSchedule, SimWorld, type FaultAction, type LinkOptions, type SimEnv } from '@engram/kernel/sim';
 import {
-  Acceptor, ballotZero, decodeAcceptorState, decodeRegisterMessage, encodeAcceptorState, encodeRegisterMessage, firstState, isMajority, Proposer, voterKey,
-  type AcceptorEffect, type AcceptorState, type ChangeRefusal, type Electorate, type ProposerEffect, type ProposerEvent, type RegisterState, type ValueCodec, type Voter,
+  Acceptor, ballotZero, decodeAcceptorState, decodeRegisterMessage, encodeAcceptorState, encodeRegisterMessage, firstState, isMajority, isQuorum, Proposer, voterKey,
+  type Accepted, type AcceptorEffect, type AcceptorState, type ChangeRefusal, type Electorate, type KnownVoters, type ProposerEffect, type ProposerEvent, type RegisterState, type ValueCodec, type Voter,
 } from '../src/core/index.js';
 import { registerViolation, type RegisterOperation } from './register-checker.js';
 
@@ -19,8 +19,10 @@ export interface RegisterRun {
   readonly changes: number;
   readonly voterChanges: number;
   readonly unknown: number;
-  /** Whether a change was possible again within the quiet end; not possible when too many disks were lost. */
+  /** Whether anything was answered again within the quiet end. */
   readonly recovered: boolean;
+  /** Whether enough voters still have the disk that they vote with: then it must have been possible. */
+  readonly quorumLeft: boolean;
   readonly hash: string;
 }
 
@@ -56,9 +58,16 @@ export function runRegister(seed: number, bug?: RegisterBug): RegisterRun {
     changes: made.length,
     voterChanges: made.filter(({ write }) => write?.value.endsWith('v')).length,
     unknown: operations.filter(({ answer }) => answer === undefined || answer.result === 'unknown').length,
-    recovered: made.some(({ answer }) => (answer?.at ?? 0) >= history.quietTick),
+    recovered: operations.some(({ answer }) => answer?.result === 'ok' && answer.at >= history.quietTick),
+    quorumLeft: hasQuorum(nodeIds.map((id) => world.node<RegisterNode>(id).process).filter((node) => node !== undefined)),
     hash: world.hash(),
   };
+}
+
+/** Whether the nodes that live can make up a quorum of every state that a proposer might find with them. */
+function hasQuorum(nodes: readonly RegisterNode[]): boolean {
+  const keys = new Set(nodes.map(({ id, storageId }) => voterKey({ id, storageId })));
+  return nodes.every(({ accepted }) => accepted === undefined || isQuorum(accepted.state, keys));
 }
 
 /**
@@ -138,6 +147,7 @@ class RegisterNode {
   readonly #acceptor: Acceptor<string>;
   readonly #acceptorDriver: Driver<Parameters<Acceptor<string>['handle']>[0], AcceptorEffect<string>>;
   readonly #proposerDriver: Driver<ProposerEvent<string>, ProposerEffect<string>>;
+  readonly #proposer: SabotagedProposer;
   readonly #random: Random;
   #state: { version: number; voters: readonly Voter[] } = { version: 1, voters: firstVoters };
   #current: RegisterOperation | undefined;
@@ -153,7 +163,7 @@ class RegisterNode {
     this.storageId = this.#openDisk();
     this.#acceptor = new Acceptor(this.storageId, this.#stored());
     this.#acceptorDriver = new Driver(this.#acceptor, env.clock, (effect) => this.#performAcceptor(effect));
-    const proposer = new SabotagedProposer(env.id as NodeId, env.random.fork('proposer'), { voters: firstVoters, previousVoters: undefined, votersVersion: 0 }, { roundTimeoutMs: climate === 'hasty' ? 250 : 80, backoffMs: 10, backoffMsMax: 120 });
+    const proposer = (this.#proposer = new SabotagedProposer(env.id as NodeId, env.random.fork('proposer'), { voters: firstVoters, previousVoters: undefined, votersVersion: 0 }, { roundTimeoutMs: climate === 'hasty' ? 250 : 80, backoffMs: 10, backoffMsMax: 120 }));
     proposer.bug = bug;
     this.#proposerDriver = new Driver<ProposerEvent<string>, ProposerEffect<string>>(proposer, env.clock, (effect) => this.#performProposer(effect));
     env.datagrams.onReceive((from, bytes) => this.#receive(from, bytes));
@@ -180,6 +190,18 @@ class RegisterNode {
     if (decoded.kind === 'rejected') throw new Error(`the stored state cannot be read: ${decoded.reason}`);
     const state = decoded.message;
     return this.#bug === 'forget-promises' ? { ...state, promised: state.accepted?.ballot ?? ballotZero } : state;
+  }
+
+  get id(): NodeId {
+    return this.#env.id as NodeId;
+  }
+
+  get known(): KnownVoters {
+    return this.#proposer.known;
+  }
+
+  get accepted(): Accepted<string> | undefined {
+    return this.#acceptor.accepted;
   }
 
   #receive(from: string, bytes: Uint8Array): void {
@@ -227,10 +249,13 @@ class RegisterNode {
 
   #think(): void {
     const { clock } = this.#env;
-    clock.schedule(plusMs(clock.now(), 2 + 120 * this.#random.float()), () => this.#act());
+    // At the end they take turns rather than defeat each other: what is asked there is whether anything still works.
+    const pauseMs = this.#world.nowMs > busyMs ? 400 : 120;
+    clock.schedule(plusMs(clock.now(), 2 + pauseMs * this.#random.float()), () => this.#act());
   }
 
   #act(): void {
+    if (this.#world.nowMs > busyMs) this.#hearVoters();
     if (this.#world.nowMs > busyMs + 500) this.#history.quietTick = Math.min(this.#history.quietTick, this.#history.tick());
     const request = ++this.#requests;
     const kind = this.#random.below(10);
@@ -240,6 +265,13 @@ class RegisterNode {
     const value = `${this.#env.id}.${this.#env.life}.${request}${voters ? 'v' : ''}`;
     this.#current = this.#history.invoke(this.#env.id, { expectedVersion, value });
     this.#proposerDriver.dispatch({ kind: 'change', request, expectedVersion, value, timeoutMs: 900, ...(voters && { voters }) });
+  }
+
+  /** What membership would gossip: a proposer that knows only voters that are gone finds the present ones. */
+  #hearVoters(): void {
+    const known = nodeIds.flatMap((id) => this.#world.node<RegisterNode>(id).process?.known ?? []);
+    const latest = known.toSorted((a, b) => b.votersVersion - a.votersVersion)[0];
+    if (latest !== undefined) this.#proposerDriver.dispatch({ kind: 'voters-heard', voters: latest.voters, votersVersion: latest.votersVersion });
   }
 
   #read(request: number): void {

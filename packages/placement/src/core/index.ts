@@ -1,4 +1,5 @@
 // Which partition a key belongs to.
+export { hash64 } from '@engram/kernel';
 export { DEFAULT_PARTITIONS, partitionOf } from './partition.js';
 export { jumpHash, jumpHashBucketsMax } from './jump-hash.js';
 

@@ -105,10 +105,10 @@ test.each([['durationMs', { durationMs: 600 }], ['driftPpm', { driftPpm: -1 }], 
 });
 
 describe('simulated', () => {
-  test('no two nodes acknowledge for one partition at one time, in sixty worlds of bad clocks', () => {
-    const runs = Array.from({ length: 60 }, (_, seed) => runLease(seed + 1));
+  test('no two nodes acknowledge for one partition at one time, in twenty-five worlds of bad clocks', () => {
+    const runs = Array.from({ length: 25 }, (_, seed) => runLease(seed + 1));
     expect(runs.map(({ violation }) => violation)).toEqual(runs.map(() => undefined));
-    expect(runs.reduce((sum, run) => sum + run.effective, 0)).toBeGreaterThan(200);
+    expect(runs.reduce((sum, run) => sum + run.effective, 0)).toBeGreaterThan(80);
   }, 60_000);
 
   /** For each bug a seed that shows it; `lease-sweep --bug` finds others. */

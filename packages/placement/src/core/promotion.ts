@@ -21,7 +21,10 @@ export type PromotionEvent =
 
 export type PromotionEffect =
   | { readonly kind: 'inquire'; readonly to: Voter; readonly request: LeaseRequest }
-  /** Ask a copy to accept nothing below `epoch` any more and to say how far it has come. */
+  /**
+   * Ask a copy to accept nothing of an epoch below `epoch` any more, durably, and to say how far it has come. A primary that is
+   * alive after all, and whose copies refuse it therefore, opens that epoch for itself by a change of the map.
+   */
   | { readonly kind: 'seal'; readonly to: NodeId; readonly partitions: readonly { readonly partition: number; readonly epoch: number }[] }
   | { readonly kind: 'change'; readonly expectedEpoch: number; readonly content: MapContent }
   /** Done. Partitions in `waiting` have too few copies in reach; start again when more are. */

@@ -6,7 +6,7 @@ export interface ProposerOptions {
   readonly roundTimeoutMs?: number;
   /** The first pause after a lost round, drawn between nothing and this; it doubles each time. @default 20 */
   readonly backoffMs?: number;
-  /** The longest pause. @default 500 */
+  /** The longest pause; many times what a round takes, or proposers that contend all the time keep defeating each other. @default 500 */
   readonly backoffMsMax?: number;
   /** When a request gives up, unless it says otherwise. @default 5_000 */
   readonly timeoutMs?: number;

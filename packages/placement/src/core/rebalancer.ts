@@ -19,8 +19,12 @@ export type RebalancerEffect =
   | { readonly kind: 'copy'; readonly partition: number; readonly source: NodeId; readonly to: NodeId }
   /** Keep `to` in step with the primary; it is when the next entry that the primary acknowledges will be there as well. */
   | { readonly kind: 'catch-up'; readonly partition: number; readonly to: NodeId }
-  /** The primary stops acknowledging for that partition, and once `to` has all it acknowledged, `stepped-down`. It takes up again when a map later than the switch still names it. */
-  | { readonly kind: 'step-down'; readonly partition: number; readonly from: NodeId; readonly to: NodeId }
+  /**
+   * The primary gives its partition up: its own copy accepts nothing of an epoch below `epoch` any more, **durably**, so that
+   * it cannot take up again after a restart; and once `to` has all it acknowledged, `stepped-down`. If the switch never
+   * comes, it returns to office by a change of the map that opens `epoch` for itself.
+   */
+  | { readonly kind: 'step-down'; readonly partition: number; readonly from: NodeId; readonly to: NodeId; readonly epoch: number }
   | { readonly kind: 'change'; readonly expectedEpoch: number; readonly content: MapContent }
   /** The copy on `node` counts no more and may be deleted. Lost if the process dies first: a node that starts drops what the map no longer gives it. */
   | { readonly kind: 'drop'; readonly partition: number; readonly node: NodeId }
@@ -135,10 +139,10 @@ export class Rebalancer implements Core<RebalancerEvent, RebalancerEffect> {
       step.stage = 'catching-up';
       return [{ kind: 'catch-up', partition, to: step.to }];
     }
-    const { primary } = this.#placement(partition);
+    const { primary, epoch } = this.#placement(partition);
     if (at === 'catching-up' && step.from === primary) {
       step.stage = 'stepping-down';
-      return [{ kind: 'step-down', partition, from: primary, to: step.to }];
+      return [{ kind: 'step-down', partition, from: primary, to: step.to, epoch: epoch + 1 }];
     }
     step.stage = 'switching';
     return this.#go();
@@ -173,7 +177,8 @@ export class Rebalancer implements Core<RebalancerEvent, RebalancerEffect> {
       const next = this.#steps.has(partition) || this.#failed().includes(partition) ? undefined : this.#nextStep(partition);
       if (next === undefined) continue;
       this.#steps.set(partition, next);
-      if (next.stage === 'stepping-down') effects.push({ kind: 'step-down', partition, from: this.#placement(partition).primary, to: next.to });
+      const { primary, epoch } = this.#placement(partition);
+      if (next.stage === 'stepping-down') effects.push({ kind: 'step-down', partition, from: primary, to: next.to, epoch: epoch + 1 });
     }
     const table = [...this.#map.table];
     const due = new Set<number>();

@@ -177,12 +177,13 @@ describe('on the wire', () => {
 });
 
 describe('simulated', () => {
-  test('sixty histories are linearizable, and far from empty', () => {
-    const runs = Array.from({ length: 60 }, (_, seed) => runRegister(seed + 1));
+  test('forty-five histories are linearizable, and far from empty', () => {
+    const runs = Array.from({ length: 45 }, (_, seed) => runRegister(seed + 1));
     expect(runs.map(({ violation }) => violation)).toEqual(runs.map(() => undefined));
     const sum = (of: 'answered' | 'changes' | 'voterChanges'): number => runs.reduce((total, run) => total + run[of], 0);
-    expect([sum('answered') > 3_000, sum('changes') > 800, sum('voterChanges') > 200]).toEqual([true, true, true]);
-    expect(runs.filter(({ recovered }) => recovered).length).toBeGreaterThan(40);
+    expect([sum('answered') > 2_500, sum('changes') > 600, sum('voterChanges') > 150]).toEqual([true, true, true]);
+    // Alive again at the end, wherever enough voters kept their disks.
+    expect(runs.filter(({ recovered, quorumLeft }) => quorumLeft && !recovered)).toEqual([]);
   }, 60_000);
 
   test('a seed replays', () => expect(runRegister(9).hash).toBe(runRegister(9).hash), 20_000);
