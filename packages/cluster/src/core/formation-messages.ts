@@ -51,6 +51,8 @@ export interface FormationRecord {
   readonly clusterId?: ClusterId;
   readonly promised?: Ballot;
   readonly accepted?: Accepted;
+  /** The id that this node drew. When it becomes that of the cluster, this node is its founder: it begins the register. */
+  readonly drew?: ClusterId;
 }
 
 /** Another node as membership shows it. Only those that are alive. */
@@ -80,8 +82,8 @@ export type FormationEffect =
   /** One at a time; answered with `persisted` or `persist-failed`. */
   | { readonly kind: 'persist'; readonly record: FormationRecord }
   | { readonly kind: 'send'; readonly to: NodeId; readonly message: FormationMessage }
-  /** Once in the life of a data directory, and durable by now. */
-  | { readonly kind: 'joined'; readonly clusterId: ClusterId; readonly how: JoinedHow }
+  /** Once in the life of a data directory, and durable by now. `founded`: this node drew the id, as one node of a cluster did. */
+  | { readonly kind: 'joined'; readonly clusterId: ClusterId; readonly how: JoinedHow; readonly founded: boolean }
   /** `created`: false when the node belonged to a cluster already. */
   | { readonly kind: 'request-completed'; readonly request: RequestId; readonly clusterId: ClusterId; readonly created: boolean }
   | { readonly kind: 'request-refused'; readonly request: RequestId; readonly reason: string; readonly hint: string };

@@ -84,7 +84,7 @@ describe('a node that belongs to no cluster', () => {
     const node = new Node(a);
     expect(node.on({ kind: 'cluster-id-learned', clusterId: elsewhere })).toEqual([
       { kind: 'persist', record: { clusterId: elsewhere } },
-      { kind: 'joined', clusterId: elsewhere, how: 'joined' },
+      { kind: 'joined', clusterId: elsewhere, how: 'joined', founded: false },
     ]);
     expect(node.core.status()).toEqual({ state: 'joined', clusterId: elsewhere, reason: '' });
     expect(node.core.nextWake()).toBeUndefined();
@@ -114,7 +114,7 @@ describe('a proposal', () => {
     const { clusterId } = recordOf(effects)?.accepted as { clusterId: string };
     expect(node.hears(b, { kind: 'accepted', ballot: ballot(1, a) })).toEqual([]);
     expect(node.hears(b, { kind: 'accepted', ballot: ballot(1, a) })).toEqual([]);
-    expect(node.hears(c, { kind: 'accepted', ballot: ballot(1, a) })).toEqual([{ kind: 'persist', record: { clusterId } }, { kind: 'joined', clusterId, how: 'bootstrapped' }]);
+    expect(node.hears(c, { kind: 'accepted', ballot: ballot(1, a) })).toEqual([{ kind: 'persist', record: { clusterId, drew: clusterId } }, { kind: 'joined', clusterId, how: 'bootstrapped', founded: true }]);
   });
 
   it('takes up the id that somebody accepted in the highest earlier ballot', () => {

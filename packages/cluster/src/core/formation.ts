@@ -82,6 +82,8 @@ export class FormationCore implements Core<FormationEvent, FormationEffect> {
   }
 
   get clusterId(): ClusterId | undefined { return this.#record.clusterId; }
+  /** Whether the id of the cluster is one that this node drew: there is one such node in a cluster. */
+  get founded(): boolean { return this.#record.clusterId !== undefined && this.#record.clusterId === this.#record.drew; }
 
   status(): FormationStatus {
     const { clusterId } = this.#record;
@@ -178,9 +180,10 @@ export class FormationCore implements Core<FormationEvent, FormationEffect> {
   #whenPromised(proposal: Proposal): void {
     if (this.#writing || proposal.value !== undefined || proposal.promised.size < this.#quorum()) return;
     // What a lower ballot may have decided is proposed again. Only who is free to choose draws a new id.
-    const clusterId = proposal.earlier?.clusterId ?? newClusterId(this.#random);
+    const drew = proposal.earlier ? this.#record.drew : newClusterId(this.#random);
+    const clusterId = proposal.earlier?.clusterId ?? (drew as ClusterId);
     const { ballot } = proposal;
-    this.#persist({ ...this.#record, promised: ballot, accepted: { ballot, clusterId } }, () => {
+    this.#persist({ ...this.#record, promised: ballot, accepted: { ballot, clusterId }, ...(drew !== undefined && { drew }) }, () => {
       proposal.value = clusterId;
       proposal.accepted.add(this.#self);
       if (this.#proposal === proposal) this.#ask(proposal);
@@ -256,6 +259,7 @@ export class FormationCore implements Core<FormationEvent, FormationEffect> {
       return this.#refuse(request, `the ${this.#expect} nodes that are expected have begun to form a cluster, and may have formed it`, 'Start the nodes that are missing. If they are gone for good, start this one without cluster.bootstrap_expect and ask again.');
     }
     const created = newClusterId(this.#random);
+    this.#record = { ...this.#record, drew: created };
     this.#belongTo(
       created, 'initialized',
       () => this.#effects.push({ kind: 'request-completed', request, clusterId: created, created: true }),
@@ -264,8 +268,9 @@ export class FormationCore implements Core<FormationEvent, FormationEffect> {
   }
 
   #belongTo(clusterId: ClusterId, how: JoinedHow, then: () => void = () => undefined, failed: (reason: string) => void = () => undefined): void {
-    this.#persist({ clusterId }, () => {
-      this.#effects.push({ kind: 'joined', clusterId, how });
+    const founded = this.#record.drew === clusterId;
+    this.#persist({ clusterId, ...(founded && { drew: clusterId }) }, () => {
+      this.#effects.push({ kind: 'joined', clusterId, how, founded });
       this.#giveUp();
       then();
     }, failed);
