@@ -51,7 +51,7 @@ export const peerSourceKinds: readonly PeerSourceKind[] = [
 
 export const serviceName = '_engram._tcp.test';
 
-/** Lines of dnsmasq for one SRV record, and its address, for each port. */
+/** Lines of dnsmasq for one SRV record, and its address, for each port, with the TTL of a usual zone: 0 would be asked again every second. */
 export function serviceRecords(swimPorts: readonly number[]): readonly string[] {
-  return swimPorts.flatMap((port, at) => [`srv-host=${serviceName},n${at + 1}.test,${port}`, `host-record=n${at + 1}.test,127.0.0.1`]);
+  return ['local-ttl=30', ...swimPorts.flatMap((port, at) => [`srv-host=${serviceName},n${at + 1}.test,${port}`, `host-record=n${at + 1}.test,127.0.0.1`])];
 }
