@@ -23,8 +23,8 @@ export interface FrameServiceOptions {
   /** Who this node is; undefined while it belongs to no cluster, and calls are refused as `not_ready`. */
   readonly self: () => PeerIdentity | undefined;
   /**
-   * A node of this cluster has called. Returns who hears of the stream; whatever it throws becomes the status of the
-   * call. `stream` may be used from the next turn on.
+   * A node of this cluster has called. Returns who hears of the stream, first that it is open; whatever it throws becomes
+   * the status of the call.
    */
   readonly accept: (peer: NodeId, stream: FrameStream) => FrameListener;
   /** A call was refused before a frame of it was handled. */
@@ -55,7 +55,9 @@ export function toFrameService(channel: FrameChannel, options: FrameServiceOptio
         stream.fail(foreseen(error));
         throw error;
       }
-      if (stream.open) call.sendMetadata(introduction(self));
+      if (stream.over) return;
+      call.sendMetadata(introduction(self));
+      stream.introduced();
     } catch (error) {
       const known = foreseen(error);
       options.onRefused?.(known, call.getPeer());
@@ -147,6 +149,10 @@ class LateListener implements FrameListener {
 
   become(listener: FrameListener): void {
     this.#listener = listener;
+  }
+
+  opened(): void {
+    this.#listener?.opened?.();
   }
 
   received(payload: Uint8Array): void {

@@ -62,7 +62,7 @@ export interface StreamEnd {
  * `closed` once and last. Nothing of it is called from within a method of the stream, but for `closed`.
  */
 export interface FrameListener {
-  /** The node at the other end is the one that was called. A stream that was accepted is open from the start. */
+  /** The nodes know each other: the other end is the one that was called, or this one has told the caller who it is. */
   opened?(): void;
   /** One frame, whole. The bytes are the listener's to keep. */
   received(payload: Uint8Array): void;
@@ -125,7 +125,7 @@ export class FrameStream {
   readonly #options: Required<FrameStreamOptions>;
   readonly #outbox = new Outbox();
   #listener: FrameListener;
-  #state: 'opening' | 'open' | 'closed';
+  #state: 'opening' | 'open' | 'closed' = 'opening';
   #inFlightBytes = 0;
   #full = false;
   #ending = false;
@@ -133,6 +133,8 @@ export class FrameStream {
   #silentTicks = 0;
   #ticker: NodeJS.Timeout;
   #deadline: NodeJS.Timeout | undefined;
+  readonly #flushed: Promise<void>;
+  #setFlushed: () => void = () => undefined;
   #framesSent = 0;
   #framesReceived = 0;
   #bytesSent = 0;
@@ -142,12 +144,12 @@ export class FrameStream {
   constructor(call: CallEnd, listener: FrameListener, options: FrameStreamOptions = {}) {
     this.#call = call;
     this.#listener = listener;
+    this.#flushed = new Promise((resolve) => (this.#setFlushed = resolve));
     this.#options = resolveFrameStreamOptions(options);
     const { silenceMs, handshakeMs } = this.#options;
-    this.#state = call.role === 'caller' ? 'opening' : 'open';
     this.#ticker = setInterval(() => this.#tick(), Math.ceil(silenceMs / ticksOfSilence));
     this.#ticker.unref();
-    if (this.#state === 'opening') {
+    if (call.role === 'caller') {
       this.#deadline = setTimeout(() => this.fail(new EngramError('deadline_exceeded', `The other node did not introduce itself within ${handshakeMs} ms.`)), handshakeMs);
       this.#deadline.unref();
     }
@@ -166,6 +168,15 @@ export class FrameStream {
 
   get open(): boolean {
     return this.#state === 'open';
+  }
+
+  get over(): boolean {
+    return this.#state === 'closed';
+  }
+
+  /** Resolves once the stream is over and nothing of it waits any more: it was sent, or given up. */
+  get flushed(): Promise<void> {
+    return this.#flushed;
   }
 
   /** Whether a frame that is sent now would go out without waiting behind others. */
@@ -241,7 +252,7 @@ export class FrameStream {
     this.#call.abort(error);
   }
 
-  /** The other end is the node it should be. */
+  /** The nodes know each other. For who makes a stream of a call. */
   introduced(): void {
     if (this.#state !== 'opening') return;
     clearTimeout(this.#deadline);
@@ -311,7 +322,8 @@ export class FrameStream {
     clearInterval(this.#ticker);
     if (!this.#ending) {
       clearTimeout(this.#deadline);
-      this.#outbox.clear();
+      this.#dropWaiting();
+      this.#setFlushed();
       // The other end has said all it had to say; a call that was accepted needs an answer to be over.
       if (end.by === 'peer') this.#call.end(end.reason);
     }
@@ -325,13 +337,20 @@ export class FrameStream {
   #endWhenSent(reason: string): void {
     if (!this.#ending || this.#outbox.frames > 0 || this.#inFlightBytes > 0) return;
     this.#ending = false;
+    this.#setFlushed();
     // The deadline stays until the call is over: a peer that does not end its half must not keep it for ever.
     this.#call.end(reason);
   }
 
+  #dropWaiting(): void {
+    this.#framesDropped += this.#outbox.frames;
+    this.#outbox.clear();
+  }
+
   #giveUp(reason: string): void {
     this.#ending = false;
-    this.#outbox.clear();
+    this.#dropWaiting();
+    this.#setFlushed();
     this.#call.abort(new EngramError('unavailable', reason));
   }
 }

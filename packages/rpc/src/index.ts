@@ -63,8 +63,8 @@ export {
 } from './grpc-service.js';
 export { limitReadAhead } from './read-ahead.js';
 export type { CallContext } from './call-context.js';
-export { defaultMessageBytesMax } from './codec.js';
-export type { MessageCodec, MethodDefinition, ServiceContract } from './definition.js';
+export { decodeMessage, defaultMessageBytesMax, encodeMessage } from './codec.js';
+export { methodPath, type MessageCodec, type MethodDefinition, type ServiceContract } from './definition.js';
 
 // Between nodes.
 export { callPeer, isRefusal, toFrameService, type FrameCall, type FrameChannel, type FrameServiceOptions } from './frame-service.js';

@@ -1,0 +1,4 @@
+export { CircuitBreaker, type CircuitBreakerOptions } from './circuit-breaker.js';
+export type { ControlLinkStats } from './control-link.js';
+export { PeerChannels, type ChannelLease, type Lane, type PeerChannelsOptions } from './peer-channels.js';
+export { PeerLinks, type PeerLinksOptions, type PeerLinksStats, type PeerLog, type PeerTimings, type ReplicationStreamStats } from './peer-links.js';
