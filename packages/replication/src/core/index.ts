@@ -1,6 +1,7 @@
 /**
- * The write-ahead log without its disk: the state machine, the file format, and recovery as a function of bytes. For
- * simulators, offline tools and other drivers; users of the log itself import `@engram/replication`.
+ * The write-ahead log without its disk: the state machine, the file format, and recovery as a function of bytes. And
+ * replication without its network: `ReplicationCore` ships every entry to every copy. For simulators, offline tools and
+ * other drivers; users of the log itself import `@engram/replication`.
  *
  * @packageDocumentation
  */

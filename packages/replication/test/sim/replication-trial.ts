@@ -106,7 +106,7 @@ export class ReplicationTrial {
     const acknowledged = writes.filter(({ outcome }) => outcome === 'acknowledged').length;
     return {
       seed: this.#world.seed, violations: [...this.#violations], hash: this.#world.hash(), lines: this.#world.transcript.lines(),
-      facts: { nodes: this.#nodes.length, writes: writes.length, acknowledged, promotions: this.#authority.promotions, moves: this.#authority.moves, disksLost: this.#disksLost, events: this.#world.events, ...Object.fromEntries(this.#counts) },
+      facts: { nodes: this.#nodes.length, writes: writes.length, acknowledged, promotions: this.#authority.promotions, moves: this.#authority.moves, disksLost: this.#disksLost, events: this.#world.events, ...Object.fromEntries(this.#counts), ...Object.fromEntries(this.#world.sometimes) },
     };
   }
 
@@ -294,6 +294,8 @@ export class ReplicationTrial {
         const { held, peers } = process.core.status(process.now);
         if (held.recentEntries > bounds.ringEntries || held.recentBytes > bounds.ringBytes) this.#violation(`the ring holds ${held.recentEntries} entries, ${held.recentBytes} bytes`);
         if (held.pending > bounds.pendingMax || held.waiters > bounds.waitersMax) this.#violation('more waits than allowed');
+        const queueMax = this.#nodes.length * (3 * (bounds.windowBytes + bounds.batchBytes) + 65_536);
+        if (process.queuedBytes > queueMax) this.#violation(`${process.queuedBytes} bytes wait for slow connections`);
         for (const peer of peers) {
           if (peer.inFlightEntries > bounds.windowEntries || peer.inFlightBytes > bounds.windowBytes + bounds.batchBytes + largestEntry) this.#violation(`${peer.inFlightEntries} entries, ${peer.inFlightBytes} bytes are on their way to ${peer.peer}`);
         }

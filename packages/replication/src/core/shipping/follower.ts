@@ -1,7 +1,7 @@
-import { assert, type Instant, type NodeId } from '@engram/kernel';
+import { assert, plusMs, sometimes, type Instant, type NodeId } from '@engram/kernel';
 import { Lineage } from './lineage.js';
 import type { Leader } from './leader.js';
-import type { Continuation, PartitionCopy } from './partition-copy.js';
+import type { Continuation, Following, PartitionCopy } from './partition-copy.js';
 import type { Peer, Peers } from './peers.js';
 import { copyOf, fromWire, persist, type Shared } from './shared.js';
 import type { EntryGroup, FencedMessage, HeartbeatItem, LineageItem, RefusalReason, SnapshotBeginMessage, SnapshotResume, WireMessage } from './wire.js';
@@ -92,6 +92,7 @@ export class Follower {
     const at = new Lineage(message.lineage, message.seq).end;
     const resumes = copy.install !== undefined && copy.install.at.epoch === at.epoch && copy.install.at.seq === at.seq && message.cursor !== '' && copy.install.cursor === message.cursor;
     if (resumes) {
+      sometimes('a snapshot goes on where it was cut off');
       copy.install!.stream = stream;
       copy.install!.epoch = message.epoch;
       return;
@@ -163,7 +164,7 @@ export class Follower {
     const { following, lineage } = copy;
     if (group.epoch < copy.promised) return this.#refused(stream, copy, group.epoch, 'stale-epoch');
     if (following?.stream !== stream || following.epoch !== group.epoch) return this.#refused(stream, copy, group.epoch, 'not-attached');
-    if (group.firstSeq > lineage.seq + 1) return this.#refused(stream, copy, group.epoch, 'gap');
+    if (group.firstSeq > lineage.seq + 1) return this.#askAnew(copy, following, 'gap', now);
     if (lineage.epochAt(group.firstSeq - 1) !== group.prevEpoch) return this.#refused(stream, copy, group.epoch, 'not-attached');
     // The primary chooses the way: a snapshot that was begun is of no use once entries come.
     copy.install = undefined;
@@ -178,7 +179,8 @@ export class Follower {
       const entry = fromWire(this.#shared, copy.partition, seq, wire);
       if (entry === undefined) {
         this.#shared.effects.push({ kind: 'corrupt-entry', peer: peer.node, partition: copy.partition, epoch: wire.epoch, seq });
-        return this.#refused(stream, copy, group.epoch, 'corrupt');
+        following.asked = undefined;
+        return this.#askAnew(copy, following, 'corrupt', now);
       }
       copy.enqueue(entry);
       this.#shared.writer.push(entry);
@@ -209,7 +211,7 @@ export class Follower {
         return this.#reconcile(copy, step.stream, step.item);
       case 'answer-position':
         if (step.epoch !== copy.promised || copy.reign !== undefined) return undefined;
-        copy.following = { stream: step.stream, epoch: step.epoch };
+        copy.following = { stream: step.stream, epoch: step.epoch, asked: undefined };
         this.#peers.reply(step.stream, { kind: 'positions', items: [{ partition: copy.partition, epoch: step.epoch, seq: copy.durable, resume: this.#resume(copy) }] });
         return undefined;
       case 'promise':
@@ -281,6 +283,14 @@ export class Follower {
 
   #ack(stream: number, { partition, epoch }: { readonly partition: number; readonly epoch: number }, cursor: string, outcome: 'ok' | 'corrupt' | 'unexpected'): void {
     this.#peers.reply(stream, { kind: 'snapshot-ack', partition, epoch, cursor, outcome });
+  }
+
+  /** Once for each place: everything that was on its way behind the first would otherwise be sent as often as it is refused. */
+  #askAnew(copy: PartitionCopy, following: Following, reason: RefusalReason, now: Instant): true {
+    const { asked } = following;
+    if (asked !== undefined && asked.seq === copy.lineage.seq && now < asked.until) return true;
+    following.asked = { seq: copy.lineage.seq, until: plusMs(now, this.#shared.options.heartbeatMs) };
+    return this.#refused(following.stream, copy, following.epoch, reason);
   }
 
   #refused(stream: number, copy: PartitionCopy, epoch: number, reason: RefusalReason): true {

@@ -117,7 +117,7 @@ export class Leader {
 
   /** A peer can be talked to: it learns where our logs are. */
   greeted(peer: Peer): void {
-    this.#announce(peer, (cursor) => cursor.mode === 'detached' || cursor.mode === 'halted');
+    this.#announce(peer);
   }
 
   positions(peer: Peer, items: readonly PositionItem[], now: Instant): void {
@@ -150,6 +150,7 @@ export class Leader {
     if (copy === undefined || cursor === undefined) return;
     switch (reason) {
       case 'stale-epoch':
+        if (cursor.mode === 'halted') return;
         this.#shipper.halt(peer, cursor);
         this.#shared.effects.push({ kind: 'superseded', partition, epoch, by: peer.node, promised });
         return;
@@ -218,7 +219,7 @@ export class Leader {
     }
     for (const peer of this.#peers.all) {
       if (peer.storage === undefined) continue;
-      this.#announce(peer, (cursor) => cursor.mode === 'detached' || cursor.mode === 'halted');
+      this.#announce(peer);
       this.#peers.send(peer, { kind: 'heartbeat', items: this.#heartbeatItems(peer) });
     }
   }
@@ -389,12 +390,14 @@ export class Leader {
     else this.#offers.delete(copy.partition);
   }
 
-  #announce(peer: Peer, wants: (cursor: ReplicaCursor) => boolean): void {
+  /** Tells the peer about those of our logs that it does not follow at present. */
+  #announce(peer: Peer): void {
     let items: LineageItem[] = [];
     let steps = 0;
     for (const copy of this.#shared.copies.values()) {
       const cursor = copy.reign?.open === true ? copy.reign.cursors.get(peer.node) : undefined;
-      if (cursor === undefined || !wants(cursor)) continue;
+      if (cursor === undefined || (cursor.mode !== 'detached' && cursor.mode !== 'halted')) continue;
+      cursor.mode = 'detached';
       items.push(lineageItem(copy));
       steps += 1 + copy.lineage.steps.length;
       if (steps < stepsPerMessage) continue;

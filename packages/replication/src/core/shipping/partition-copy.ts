@@ -15,6 +15,8 @@ import type { LineageItem } from './wire.js';
 export interface Following {
   readonly stream: number;
   readonly epoch: number;
+  /** Where the copy stood when it last asked for entries anew. What was on its way then is passed over in silence for a while. */
+  asked: { readonly seq: number; readonly until: Instant } | undefined;
 }
 
 /** Something to do once everything queued before it is durable, and the record that it needs is too. */

@@ -1,4 +1,4 @@
-import { assert, plusMs, type Instant } from '@engram/kernel';
+import { assert, plusMs, sometimes, type Instant } from '@engram/kernel';
 import type { LogEntry } from '../entry.js';
 import { lsn } from '../lsn.js';
 import { Lineage, type Position } from './lineage.js';
@@ -164,6 +164,7 @@ export class Shipper {
 
   #windowOpen(peer: Peer): boolean {
     const { windowEntries, windowBytes } = this.#shared.options;
+    if (peer.inFlightEntries >= windowEntries || peer.inFlightBytes >= windowBytes) sometimes('a window is full');
     return peer.inFlightEntries < windowEntries && peer.inFlightBytes < windowBytes;
   }
 
@@ -180,6 +181,7 @@ export class Shipper {
       cursor.mode = 'live';
       peer.ready.add(copy.partition);
     } else if (copy.marks.floor(next) !== undefined) {
+      sometimes('a copy is served from the log');
       cursor.mode = 'log';
       peer.logging.add(copy.partition);
     } else {
