@@ -22,7 +22,7 @@ interface Grant {
   readonly mapEpoch: number;
 }
 
-/** Nodes whose grants are remembered; a roster is not larger. */
+/** Leases that may run at one time; one more is withheld. A roster is not larger. */
 const grantsMax = 1_000;
 
 /**
@@ -72,7 +72,7 @@ export class LeaseGranter implements Core<LeaseGranterEvent, LeaseGranterEffect>
     if (request.kind === 'inquire') return { kind: 'state', attempt, node: request.node, runsOutInMs: this.runsOutInMs(request.node, now) };
     if (request.mapEpoch < this.#mapEpoch) return { kind: 'withheld', attempt, mapEpoch: this.#mapEpoch };
     this.#mapEpoch = request.mapEpoch;
-    this.#forgetRunOut(from, now);
+    if (!this.#hasRoomFor(from, now)) return { kind: 'withheld', attempt, mapEpoch: this.#mapEpoch };
     this.#grants.set(from, { runsOutAt: plusMs(now, this.#lastsMs), mapEpoch: request.mapEpoch });
     const others: { node: NodeId; runsOutInMs: number }[] = [];
     for (const [node, grant] of this.#grants) {
@@ -90,9 +90,10 @@ export class LeaseGranter implements Core<LeaseGranterEvent, LeaseGranterEffect>
     return msLeft(this.#knowsAllFrom, now);
   }
 
-  #forgetRunOut(newcomer: NodeId, now: Instant): void {
-    if (this.#grants.size < grantsMax || this.#grants.has(newcomer)) return;
-    for (const [node, { runsOutAt }] of this.#grants) if (runsOutAt <= now) this.#grants.delete(node);
+  #hasRoomFor(node: NodeId, now: Instant): boolean {
+    if (this.#grants.size < grantsMax || this.#grants.has(node)) return true;
+    for (const [other, { runsOutAt }] of this.#grants) if (runsOutAt <= now) this.#grants.delete(other);
+    return this.#grants.size < grantsMax;
   }
 }
 

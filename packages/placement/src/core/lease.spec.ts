@@ -93,6 +93,14 @@ describe('a granter', () => {
     expect(renew(granter, 'x', 8, 2)).toEqual({ kind: 'withheld', attempt: 1, mapEpoch: 9 });
   });
 
+  test('has a thousand leases run at a time and no more, and room again when they have run out', () => {
+    const granter = new LeaseGranter({ now: at(0), mapEpoch: 1, fresh: true }, options);
+    for (let each = 0; each < 1_000; each++) renew(granter, `n${each}`, 1, 0);
+    expect(renew(granter, 'late', 1, 1_999)).toMatchObject({ kind: 'withheld' });
+    expect(renew(granter, 'n7', 1, 1_999)).toMatchObject({ kind: 'granted' });
+    expect(renew(granter, 'late', 1, 2_000)).toMatchObject({ kind: 'granted' });
+  });
+
   test('counts longer than any holder, by what clocks may differ', () => {
     const granter = new LeaseGranter({ now: at(0), mapEpoch: 1, fresh: true }, { driftPpm: 100_000 });
     renew(granter, 'x', 1, 0);
