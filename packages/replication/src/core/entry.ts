@@ -6,7 +6,7 @@ export interface LogEntry {
   readonly partition: number;
   /** Which reign of the partition's primary wrote this; a replica refuses entries from an older one. */
   readonly epoch: number;
-  /** The position within `(partition, epoch)`. */
+  /** The position within the partition; it goes on over epochs. */
   readonly seq: number;
   readonly hlc: Hlc;
   /** The node that first accepted the entry; a node id, so 1 to 64 ASCII characters. */
