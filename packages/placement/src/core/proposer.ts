@@ -73,7 +73,7 @@ interface Round<V> {
  *
  * Where we differ from the paper is who votes. Voters are part of the state, and a state that changes them asks for a
  * majority of the old *and* of the new ones, as the joint consensus of Raft does (Ongaro 2014, section 4.3). Two rules
- * make that safe, and `docs` of this package prove it: a round counts only when it has a quorum of the very state it
+ * make that safe, and REGISTER.md proves it: a round counts only when it has a quorum of the very state it
  * found, and nothing is built on a change of voters before that change is known to be chosen. So every settled state
  * has a chosen change behind it, and whoever asks former voters learns of it from at least one of them.
  */
