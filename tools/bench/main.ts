@@ -1,7 +1,7 @@
 /**
  * Every figure of docs/benchmarks.md as a ratio to a baseline of the same run: `npm run bench`.
  *
- * `--only store,batch,recall,start,bytes,config` measures some of them, `--quick` measures all of them badly in two minutes,
+ * `--only store,batch,recall,start,bytes,config,discovery` measures some of them, `--quick` measures all of them badly in two minutes,
  * `--json` prints one document for programs, `--corpus DIR` takes conversations instead of made-up memories, `--stale`
  * measures a build that is older than the sources. Progress goes to the error stream; data goes to TMPDIR.
  */
@@ -13,6 +13,7 @@ import { createCorpus, type Corpus } from './corpus.js';
 import type { Figure } from './figure.js';
 import { measureBatch } from './figures/batch.js';
 import { measureBytes } from './figures/bytes.js';
+import { measureDiscovery } from './figures/discovery.js';
 import { measureRecall } from './figures/recall.js';
 import { measureStart } from './figures/start.js';
 import { measureStore } from './figures/store.js';
@@ -28,6 +29,7 @@ const measurements: Readonly<Record<string, (world: World) => Promise<Figure>>> 
   start: measureStart,
   bytes: measureBytes,
   config: measureConfig,
+  discovery: measureDiscovery,
 };
 
 const { values } = parseArgs({

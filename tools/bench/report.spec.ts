@@ -45,3 +45,8 @@ test('a figure without rates prints its findings alone', () => {
   expect(lines[1]).toContain('engram ÷ echo');
   expect(lines.at(-1)).toBe('  All were stored.');
 });
+
+test('a share of a core far below one per cent keeps its digits', () => {
+  const [, line] = renderFigure({ ...figure, bars: [], findings: [{ label: 'idle', value: 0.0312, unit: '%', aim: { atMost: 0.1 } }] });
+  expect(line).toBe('  idle     0.031 %  aim at most 0.100 %: met');
+});
