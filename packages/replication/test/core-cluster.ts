@@ -12,6 +12,7 @@ interface Member {
   next: number;
   readonly log: LoggedEntry[];
   readonly applied: string[];
+  readonly snapshots: Map<number, readonly string[]>;
   readonly effects: ReplicationEffect[];
 }
 
@@ -42,7 +43,7 @@ export class CoreCluster {
 
   constructor(names: readonly string[], options: ClusterOptions = {}) {
     this.#options = options;
-    for (const name of names) this.members.set(name, { core: this.#core(name), next: 1, log: [], applied: [], effects: [] });
+    for (const name of names) this.members.set(name, { core: this.#core(name), next: 1, log: [], applied: [], snapshots: new Map(), effects: [] });
   }
 
   #core(name: string, storageId = `disk-${name}`): ReplicationCore {
@@ -52,7 +53,7 @@ export class CoreCluster {
 
   /** The node comes back with a disk that holds nothing. */
   replace(name: string): void {
-    this.members.set(name, { core: this.#core(name, `new-disk-${name}`), next: 1, log: [], applied: [], effects: [] });
+    this.members.set(name, { core: this.#core(name, `new-disk-${name}`), next: 1, log: [], applied: [], snapshots: new Map(), effects: [] });
   }
 
   lead(entry: PartitionEntry): void {
@@ -151,6 +152,16 @@ export class CoreCluster {
       case 'apply':
         for (const { operation } of effect.entries) if (operation !== undefined) member.applied.push(new TextDecoder().decode(operation));
         return;
+      case 'open-snapshot':  return void member.snapshots.set(effect.id, [...member.applied].sort());
+      case 'read-snapshot': {
+        const [some = '', after] = member.snapshots.get(effect.id)!.filter((text) => text > effect.cursor);
+        return void answer({ kind: 'snapshot-read', id: effect.id, bytes: new TextEncoder().encode(some), next: after === undefined ? '' : some });
+      }
+      case 'close-snapshot': return void member.snapshots.delete(effect.id);
+      case 'install-chunk':
+        member.applied.push(new TextDecoder().decode(effect.bytes));
+        return void answer({ kind: 'installed', id: effect.id });
+      case 'finish-install': return void answer({ kind: 'installed', id: effect.id });
       case 'open-stream': {
         if (!this.members.has(effect.peer)) return void answer({ kind: 'stream-failed', peer: effect.peer });
         const [mine, theirs] = [this.#nextStream++, this.#nextStream++];

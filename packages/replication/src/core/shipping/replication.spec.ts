@@ -140,6 +140,18 @@ describe('epochs', () => {
     expect(cluster.members.get('a')!.core.partition(7)!.entriesSetAside).toBe(0);
   });
 
+  test('a node that is no copy any more offers its tail all the same, and lets go once a quorum has it', () => {
+    const cluster = led();
+    cluster.onWire = (from, _to, bytes) => (from === 'a' && messageIn(bytes).kind === 'entries' ? undefined : bytes);
+    cluster.append('a', 1, 'only here', 'local');
+    cluster.onWire = (_from, _to, bytes) => bytes;
+    cluster.lead(entryOf(2, 'b', three));
+    cluster.lead(entryOf(3, 'b', ['b', 'c']));
+    cluster.pass(4_000);
+    expect(['b', 'c'].map((name) => cluster.members.get(name)!.applied)).toEqual([['only here'], ['only here']]);
+    expect(cluster.members.get('a')!.core.partition(7)!.entriesSetAside).toBe(0);
+  });
+
   test('a node that the table names with another disk does not lead', () => {
     const cluster = led();
     cluster.replace('a');
