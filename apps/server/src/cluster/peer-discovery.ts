@@ -1,5 +1,6 @@
 /** Where the first peers come from: the configuration becomes sources of discovery. */
 import { awsSource, consulSource, createDiscovery, dnsSource, etcdSource, kubernetesSource, multicastSource, staticSource, type Discovery, type DiscoverySource } from '@engram/discovery';
+import { EngramError } from '@engram/kernel';
 import { formatAddress, type Config } from '../config/index.js';
 import { DiscoveryLog } from './discovery-log.js';
 import type { MembershipLog } from './swim-membership.js';
@@ -17,7 +18,15 @@ function sourcesOf({ name, discovery }: Config['cluster']): DiscoverySource[] {
   const listed = new Set<string>(discovery.sources);
   if (discovery.static.seeds.length > 0) listed.add('static');
   else listed.delete('static');
-  return [...listed].map((source) => makers[source as keyof typeof makers](discovery, name));
+  return [...listed].map((source) => {
+    try {
+      return makers[source as keyof typeof makers](discovery, name);
+    } catch (cause) {
+      // What depends on this machine, such as the name of an interface, is only known to be wrong here.
+      if (!(cause instanceof EngramError)) throw cause;
+      throw new EngramError('invalid_config', `cluster.discovery.${source} cannot be used: ${cause.message}.`, { hint: `Correct cluster.discovery.${source}; \`engram config check\` shows where each value comes from.`, cause });
+    }
+  });
 }
 
 type Discoveries = Config['cluster']['discovery'];
