@@ -2,6 +2,7 @@
 import type { EngramError, MemoryId, NodeId, Random } from '@engram/kernel';
 import type { ackLevels, Backlog, Memory, MemoryStoreOptions, StoreStatus } from '@engram/memory';
 import type { LogStatus, WalOptions } from '@engram/replication';
+import type { SessionToken } from '@engram/replication/core';
 import type { JournalFactory } from './journal.js';
 
 export type AckLevel = (typeof ackLevels)[number];
@@ -11,6 +12,8 @@ export interface Durability {
   readonly requested: AckLevel;
   readonly reached: AckLevel;
   readonly copies: number;
+  /** With it any copy can tell whether it has the write. Absent on a node alone, which always has. */
+  readonly token?: SessionToken;
 }
 
 export interface WriteOptions {
@@ -49,6 +52,8 @@ export interface EngineOptions {
   /** How often the store is flushed so that the log can be cut. @default 5000 */
   readonly checkpointEveryMs?: number;
   readonly log?: EngineLog;
+  /** How many partitions spaces are spread over. @default 1024 */
+  readonly partitions?: number;
   /** How writes become durable. @default in this node's log alone */
   readonly journal?: JournalFactory;
 }

@@ -97,7 +97,7 @@ export class Engine {
   readonly #store: MemoryStore;
   readonly #clock: HybridClock;
   readonly #ulids: UlidFactory;
-  readonly #partitions = new SpacePartitions();
+  readonly #partitions: SpacePartitions;
   readonly #claims = new Claims();
   readonly #startedAtMs: number;
   readonly #startedAt = performance.now();
@@ -120,6 +120,7 @@ export class Engine {
     this.dataDirectory = directory.path;
     this.recallTimeoutMs = options.recallTimeoutMs ?? 5_000;
     this.#startedAtMs = options.wallClockMs();
+    this.#partitions = new SpacePartitions(options.partitions);
     // The log is the clock's persisted high-water mark: nobody sees a stamp before its entry is durable.
     const stored = store.applied.hlc as Hlc;
     const logged = log.recovery.hlcHighWater;
@@ -337,7 +338,7 @@ export class Engine {
     try {
       await this.#store.flush();
       const durable = this.#store.durableApplied;
-      const needed = this.#journal.retainFrom();
+      const needed = await this.#journal.retainFrom();
       await this.#log.checkpoint((needed === undefined ? durable : Math.min(durable, needed - 1)) as Lsn);
       this.#checkpointed = durable;
       this.#journal.trimmed();

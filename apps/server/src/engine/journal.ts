@@ -25,8 +25,8 @@ export interface Journal {
   write(writes: readonly JournalWrite[], level: AckLevel): Promise<Durability>;
   /** The same for a write that is there already: it may not be as durable yet as is asked now. */
   confirm(partition: number, level: AckLevel): Promise<Durability>;
-  /** The log must keep entries from here on, whatever the store has. Undefined when nobody else needs any. */
-  retainFrom(): number | undefined;
+  /** The log must keep entries from here on, whatever the store has. Undefined when nobody else needs any. Awaited before the log is cut. */
+  retainFrom(): Promise<number> | undefined;
   /** Called after the log may have been cut. */
   trimmed(): void;
   /** Nothing is written after this. */
