@@ -42,6 +42,7 @@ export class Offers {
   /** Begins walks for tails that nobody is offering. */
   tick(now: Instant): void {
     for (const copy of this.#shared.copies.values()) {
+      this.#retire(copy);
       if (copy.tails.ranges.length === 0) {
         this.#walks.delete(copy.partition);
         continue;
@@ -93,6 +94,24 @@ export class Offers {
       persist(this.#shared, copy);
     }
     this.#goOn(copy, walk, now);
+  }
+
+  /**
+   * The table has no place for this node any more, so no primary will compare logs with it: what it does not know to be
+   * committed is offered. What the log does not hold any more was committed.
+   */
+  #retire(copy: PartitionCopy): void {
+    if (copy.entry === undefined || copy.reign !== undefined || !copy.settled || copy.waiting.length > 0) return;
+    if (holdersOf(copy.entry).some(({ node }) => node === this.#shared.self.nodeId)) return;
+    const kept = Math.min(copy.durable, Math.max(copy.committed, (copy.marks.firstSeq ?? copy.durable + 1) - 1));
+    if (kept === copy.durable) return;
+    const from = { epoch: copy.lineage.epochAt(kept + 1), seq: kept + 1 };
+    const to = copy.position;
+    copy.following = undefined;
+    copy.setAsideAfter(kept);
+    persist(this.#shared, copy);
+    this.#shared.counters.tailEntriesSetAside += to.seq - kept;
+    this.#shared.effects.push({ kind: 'tail-set-aside', partition: copy.partition, entries: to.seq - kept, from, to });
   }
 
   /** Who is to be offered it; undefined while nobody can be. */

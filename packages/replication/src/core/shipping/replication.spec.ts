@@ -145,9 +145,9 @@ describe('epochs', () => {
     cluster.onWire = (from, _to, bytes) => (from === 'a' && messageIn(bytes).kind === 'entries' ? undefined : bytes);
     cluster.append('a', 1, 'only here', 'local');
     cluster.onWire = (_from, _to, bytes) => bytes;
-    cluster.lead(entryOf(2, 'b', three));
-    cluster.lead(entryOf(3, 'b', ['b', 'c']));
+    cluster.lead(entryOf(2, 'b', ['b', 'c']));
     cluster.pass(4_000);
+    expect(cluster.take('a', 'tail-set-aside')).toMatchObject([{ entries: 1, from: { epoch: 1, seq: 2 } }]);
     expect(['b', 'c'].map((name) => cluster.members.get(name)!.applied)).toEqual([['only here'], ['only here']]);
     expect(cluster.members.get('a')!.core.partition(7)!.entriesSetAside).toBe(0);
   });
