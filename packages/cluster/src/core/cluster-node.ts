@@ -32,14 +32,24 @@ export interface ClusterNodeOptions {
   readonly foundingWaitMs?: number;
 }
 
-/** A promotion under way, and what copies have said so far. */
+/** What one copy was asked to promise, by partition, and what it has said. */
+interface Seal {
+  readonly epochs: ReadonlyMap<number, number>;
+  readonly progress: Map<number, CopyProgress>;
+}
+
+/** A promotion under way, and its present round of seals. */
 interface Takeover {
   readonly promotion: Promotion;
-  readonly progress: Map<NodeId, Map<number, CopyProgress>>;
+  readonly seals: Map<NodeId, Seal>;
 }
 
 /** How long after a takeover that did not get through, or a request that was refused, the same is tried again. */
 const retryMs = 500;
+/** How long a node that the map names may stay unheard of after this one has started, before it counts as gone. */
+const unseenMs = 5_000;
+/** How often a node that is not in the roster asks for the map: nobody sends it one unasked. */
+const strangerMs = 1_000;
 
 /**
  * One node of a cluster: register, leases, promotion and replication, wired together. Formation comes before it and
@@ -87,6 +97,7 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
   #changing = false;
   #reading = false;
   #changeAt: Instant | undefined;
+  #askedOthersAt: Instant | undefined;
 
   constructor(random: Random, checksum: Checksum, start: ClusterNodeStart, options: ClusterNodeOptions) {
     this.#id = start.card.id;
@@ -147,7 +158,7 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
     switch (event.kind) {
       case 'wake':                    return this.#wake(now);
       case 'joined':                  return this.#join(event.clusterId, event.founded, now);
-      case 'members':                 return this.#meet(event.nodes);
+      case 'members':                 return this.#meet(event.nodes, now);
       case 'card-changed':            this.#card = event.card; return;
       case 'control-received':        return this.#received(event.from, event.bytes, now);
       case 'acceptor-persisted':      return this.#seat.persisted(now);
@@ -161,7 +172,14 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
   #wake(now: Instant): void {
     this.#seat.wake(wake, now);
     if ((this.#holder.nextWake() ?? Infinity) <= now) this.#lease(this.#holder.handle(wake, now), now);
-    for (const [node, { promotion }] of this.#takeovers) if ((promotion.nextWake() ?? Infinity) <= now) this.#takeOver(node, promotion.handle(wake, now), now);
+    for (const [node, takeover] of this.#takeovers) {
+      if ((takeover.promotion.nextWake() ?? Infinity) > now) continue;
+      // Time is up for those that have not answered all; what they did answer counts.
+      for (const [copy, { epochs, progress }] of takeover.seals) {
+        if (progress.size > 0 && progress.size < epochs.size) this.#takeOver(node, takeover.promotion.handle({ kind: 'sealed', from: copy, progress: [...progress.values()] }, now), now);
+      }
+      this.#takeOver(node, takeover.promotion.handle(wake, now), now);
+    }
     if (this.#replication && (this.#replication.nextWake() ?? Infinity) <= now) this.#perform(this.#replication.handle(wake, now), now);
   }
 
@@ -177,12 +195,31 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
     this.#replication = new ReplicationCore({ clusterId, nodeId: this.#id, storageId: this.#storageId }, this.#random.fork('replication'), this.#checksum, this.#start.replication, this.#options.replication);
   }
 
-  #meet(nodes: readonly SeenNode[]): void {
+  #meet(nodes: readonly SeenNode[], now: Instant): void {
+    const before = this.#seen;
     this.#seen = new Map(nodes.map((node) => [node.id, node]));
+    // Nobody waits for the next tick when somebody has come or gone.
+    if (nodes.some(({ id, alive }) => before.get(id)?.alive !== alive)) this.#tickAt = now;
   }
 
+  /** Whether it is there, with the disk that the roster has of it. */
   #isAlive(id: NodeId): boolean {
-    return id === this.#id ? !this.#leaving : this.#seen.get(id)?.alive === true;
+    if (id === this.#id) return !this.#leaving && this.#belongs();
+    const seen = this.#seen.get(id);
+    return seen?.alive === true && (seen.card === undefined || seen.card.storageId === this.#storages.get(id));
+  }
+
+  /** Whether what the map says of it has to be done by others. */
+  #isGone(id: NodeId, now: Instant): boolean {
+    if (id === this.#id) return false;
+    // After everybody was started anew, a node that stays away is one that nobody has seen leave.
+    if (!this.#seen.has(id)) return msBetween(this.#joinedAt as Instant, now) > unseenMs;
+    return !this.#isAlive(id);
+  }
+
+  /** Whether the roster has this node, with this disk. */
+  #belongs(): boolean {
+    return this.#storages.get(this.#id) === this.#storageId;
   }
 
   /** Whatever time or the news of others may have made due. */
@@ -190,6 +227,7 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
     if (this.#clusterId === undefined || this.#leaving) return;
     if (!this.#map) return this.#founds ? this.#found(now) : this.#askForMap(now);
     this.#letGo(now);
+    if (!this.#belongs()) this.#askOthers(now);
     if (this.#changing || (this.#changeAt !== undefined && now < this.#changeAt)) return;
     const content = enrolled(this.#map, this.#card);
     if (content) return this.#change(content, undefined, now);
@@ -216,9 +254,15 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
 
   #askForMap(now: Instant): void {
     // A voter has it, or had it; others ask whoever is there, a few at a time.
-    if (this.#seat.acceptedVersion > 0 || this.#start.map) return this.#askRegister(now);
+    if (this.#seat.acceptedVersion > 0 || this.#start.map) this.#askRegister(now);
+    this.#askOthers(now);
+  }
+
+  #askOthers(now: Instant): void {
+    if (this.#askedOthersAt !== undefined && msBetween(this.#askedOthersAt, now) < (this.#map ? strangerMs : 0)) return;
+    this.#askedOthersAt = now;
     const others = [...this.#seen.values()].filter(({ alive }) => alive).map(({ id }) => id);
-    for (const id of this.#random.shuffle(others).slice(0, 3)) this.#send(id, { kind: 'map-request', epoch: 0 });
+    for (const id of this.#random.shuffle(others).slice(0, 3)) this.#send(id, { kind: 'map-request', epoch: this.#map?.epoch ?? 0 });
   }
 
   #askRegister(now: Instant): void {
@@ -244,8 +288,11 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
     this.#seat.heardOf(state);
     this.#effects.push({ kind: 'keep-map', bytes: encodeAcceptorState({ promised: ballotZero, accepted: { ballot: ballotZero, state } }, clusterMapCodec) });
     this.#effects.push({ kind: 'map-changed', map, changes: before ? mapChanges(before, map) : [] });
-    this.#lease(this.#holder.handle({ kind: 'map-learned', mapEpoch: map.epoch, electorate: state }, now), now);
+    // The table first: a lease that is granted under this map must not cover what was led under the one before.
     this.#tellTable(before, now);
+    // With another disk than the roster has, nothing of what that one held may be acted for.
+    if (this.#belongs()) this.#lease(this.#holder.handle({ kind: 'map-learned', mapEpoch: map.epoch, electorate: state }, now), now);
+    this.#letGo(now);
   }
 
   /** Which partitions are of interest here, and where leases allow it. */
@@ -341,6 +388,7 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
   #leaseAnswered(from: Voter, reply: Extract<ControlMessage, { kind: 'lease-reply' }>['reply'], now: Instant): void {
     this.#lease(this.#holder.handle({ kind: 'reply-received', from, reply }, now), now);
     for (const [node, { promotion }] of this.#takeovers) this.#takeOver(node, promotion.handle({ kind: 'lease-answered', from, reply }, now), now);
+    this.#letGo(now);
   }
 
   #leave(now: Instant): void {
@@ -352,27 +400,34 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
 
   #lookForOrphans(now: Instant): void {
     const map = this.#map as ClusterMap;
-    for (const node of orphanMakers(map, this.#seen, this.#id)) {
+    for (const node of orphanMakers(map, (id) => this.#isGone(id, now))) {
       const at = this.#takeoverAt.get(node);
       if (this.#takeovers.has(node) || (at !== undefined && now < at)) continue;
       const promotion = new Promotion(node, map, {}, (deposed) => deposed.nodes.every((each) => each === this.#id || this.#holder.hasRunOut(each, deposed.since, now)));
-      this.#takeovers.set(node, { promotion, progress: new Map() });
+      this.#takeovers.set(node, { promotion, seals: new Map() });
       this.#notice('info', 'taking over from a node that is gone', { node });
       this.#takeOver(node, promotion.handle({ kind: 'started' }, now), now);
     }
   }
 
   #takeOver(node: NodeId, effects: readonly PromotionEffect[], now: Instant): void {
+    // Seals come together; those of an earlier round are void, because its epochs may have been used up since.
+    if (effects.some(({ kind }) => kind === 'seal')) this.#takeovers.get(node)?.seals.clear();
     for (const effect of effects) {
       switch (effect.kind) {
         case 'inquire':  this.#askForLease(effect.to, effect.request, now); break;
-        case 'seal':     for (const { partition, epoch } of effect.partitions) this.#replicate({ kind: 'fence-copies', partition, epoch, nodes: [effect.to] }, now); break;
+        case 'seal':     this.#seal(node, effect.to, effect.partitions, now); break;
         case 'change':   this.#changeFor(node, effect.expectedEpoch, effect.content, now); break;
         case 'ended':    this.#takenOver(node, effect, now); break;
         case 'given-up': this.#takeovers.delete(node); this.#takeoverAt.set(node, plusMs(now, retryMs)); break;
         default:         unreachable(effect);
       }
     }
+  }
+
+  #seal(node: NodeId, copy: NodeId, partitions: readonly { readonly partition: number; readonly epoch: number }[], now: Instant): void {
+    this.#takeovers.get(node)?.seals.set(copy, { epochs: new Map(partitions.map(({ partition, epoch }) => [partition, epoch])), progress: new Map() });
+    for (const { partition, epoch } of partitions) this.#replicate({ kind: 'fence-copies', partition, epoch, nodes: [copy] }, now);
   }
 
   #changeFor(node: NodeId, expectedEpoch: number, content: MapContent, now: Instant): void {
@@ -390,15 +445,14 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
     this.#notice(waiting.length > 0 ? 'warn' : 'info', 'took over from a node that is gone', { node, promoted: promoted.length, provisional: provisional.length, waiting: waiting.length });
   }
 
-  #fenced({ partition, node, storage, granted, position }: Extract<ReplicationEffect, { kind: 'copy-fenced' }>, now: Instant): void {
+  #fenced({ partition, epoch, node, storage, granted, position }: Extract<ReplicationEffect, { kind: 'copy-fenced' }>, now: Instant): void {
     // A disk that the map does not name has forgotten what it promised.
     if (!granted || this.#storages.get(node) !== storage) return;
-    for (const [gone, { promotion, progress }] of this.#takeovers) {
-      if (this.#map?.table[partition]?.primary !== gone) continue;
-      const known = progress.get(node) ?? new Map<number, CopyProgress>();
-      known.set(partition, { partition, epoch: position.epoch, seq: position.seq });
-      progress.set(node, known);
-      this.#takeOver(gone, promotion.handle({ kind: 'sealed', from: node, progress: [...known.values()] }, now), now);
+    for (const [gone, { promotion, seals }] of this.#takeovers) {
+      const seal = seals.get(node);
+      if (seal?.epochs.get(partition) !== epoch) continue;
+      seal.progress.set(partition, { partition, epoch: position.epoch, seq: position.seq });
+      if (seal.progress.size === seal.epochs.size) this.#takeOver(gone, promotion.handle({ kind: 'sealed', from: node, progress: [...seal.progress.values()] }, now), now);
     }
   }
 

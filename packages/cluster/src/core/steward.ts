@@ -1,6 +1,6 @@
 import type { NodeId } from '@engram/kernel';
 import { contentOf, type ClusterMap, type MapContent, type RosterNode, type Voter } from '@engram/placement/core';
-import type { NodeCard, SeenNode } from './cluster-messages.js';
+import type { NodeCard } from './cluster-messages.js';
 
 /**
  * What one node sees to on behalf of all. Whoever does it is no leader: every change goes through the register, so that
@@ -41,10 +41,8 @@ export function enrolled(map: ClusterMap, card: NodeCard): MapContent | undefine
 }
 
 /** Nodes that are primary of something and gone. */
-export function orphanMakers(map: ClusterMap, seen: ReadonlyMap<NodeId, SeenNode>, self: NodeId): readonly NodeId[] {
-  const primaries = new Set(map.table.map(({ primary }) => primary));
-  primaries.delete(self);
-  return [...primaries].filter((id) => seen.get(id)?.alive === false).sort();
+export function orphanMakers({ table }: ClusterMap, isGone: (node: NodeId) => boolean): readonly NodeId[] {
+  return [...new Set(table.map(({ primary }) => primary))].filter(isGone).sort();
 }
 
 function isSameCard(node: NodeCard, card: NodeCard): boolean {

@@ -1,0 +1,130 @@
+import { parseNodeId, utf8Encode, type NodeId } from '@engram/kernel';
+import { SimWorld, type SimNode, type SimWorldOptions } from '@engram/kernel/sim';
+import { copiesOf, type ClusterMap } from '@engram/placement/core';
+import type { AckLevel, ReplicationEffect, ReplicationOptions } from '@engram/replication/core';
+import type { ClusterEffect } from '../../src/core/index.js';
+import type { DiskHabits } from './sim-disk.js';
+import { ClusterProcess, type ProcessDefects, type ProcessSetting } from './sim-process.js';
+
+export interface ClusterWorldOptions {
+  readonly seed: number | string;
+  readonly nodes: number;
+  /** Nodes that are there but are not started by the world. */
+  readonly spare?: number;
+  readonly partitions?: number;
+  readonly factor?: number;
+  readonly disk?: Partial<DiskHabits>;
+  readonly world?: Partial<SimWorldOptions>;
+  readonly replication?: ReplicationOptions;
+  readonly defects?: ProcessDefects;
+  readonly watch?: (process: ClusterProcess, effect: ClusterEffect) => void;
+  readonly violation?: (what: string) => void;
+}
+
+export type Answer = Extract<ReplicationEffect, { kind: 'acknowledged' | 'indeterminate' | 'refused' }>;
+
+/** Nodes that form a cluster, and a client that talks to whichever node it likes. */
+export class ClusterWorld {
+  readonly world: SimWorld;
+  readonly nodes: SimNode<ClusterProcess>[] = [];
+  readonly #options: ClusterWorldOptions;
+  readonly #waiting = new Map<number, (answer: Answer, by: ClusterProcess) => void>();
+  #lastRequest = 0;
+
+  constructor(options: ClusterWorldOptions) {
+    this.#options = options;
+    this.world = new SimWorld({ ...options.world, seed: options.seed });
+    const count = options.nodes + (options.spare ?? 0);
+    const ids = Array.from({ length: count }, (_, i) => parseNodeId(`n${i + 1}`));
+    for (const [index, id] of ids.entries()) {
+      const setting = this.#setting(ids.filter((other) => other !== id));
+      const startAtMs = index < options.nodes ? 1 + this.world.random('starts').below(1_000) : 10_000_000;
+      this.nodes.push(this.world.addNode(id, (env) => new ClusterProcess(env, setting), { startAtMs, storageBytesMax: 512 * 1024 * 1024 }));
+    }
+  }
+
+  get alive(): readonly ClusterProcess[] {
+    return this.nodes.flatMap(({ process, paused }) => (process && !paused ? [process] : []));
+  }
+
+  process(id: NodeId): ClusterProcess | undefined {
+    const node = this.world.node<ClusterProcess>(id);
+    return node.paused ? undefined : node.process;
+  }
+
+  /** The newest map that anybody knows. */
+  get map(): ClusterMap | undefined {
+    return this.alive.map(({ node }) => node.map).reduce((a, b) => (b && (!a || b.epoch > a.epoch) ? b : a), undefined);
+  }
+
+  /** Whether the primary that the newest map names would take a write. */
+  leads(partition: number): boolean {
+    const placement = this.map?.table[partition];
+    const process = placement && this.process(placement.primary);
+    return process?.node.leads(partition, process.now) === true;
+  }
+
+  get everyPartitionLeads(): boolean {
+    return this.map !== undefined && this.map.table.every((_, partition) => this.leads(partition));
+  }
+
+  /** Every copy of every partition stands where its primary stands, and has nothing set aside. */
+  get isLevel(): boolean {
+    const map = this.map;
+    return map !== undefined && map.table.every((placement, partition) => {
+      const states = copiesOf(placement).map((id) => this.process(id)?.node.partition(partition));
+      const [first] = states;
+      return first !== undefined && states.every((state) => state !== undefined && state.epoch === placement.epoch && state.position.seq === first.position.seq && state.position.epoch === first.position.epoch && state.entriesSetAside === 0);
+    });
+  }
+
+  runUntil(until: () => boolean, forMs: number): boolean {
+    let found = until();
+    if (!found) this.world.run({ untilMs: this.world.nowMs + forMs, until: () => (found = until()) });
+    return found;
+  }
+
+  runFor(ms: number): void {
+    this.world.run({ untilMs: this.world.nowMs + ms });
+  }
+
+  append(process: ClusterProcess, partition: number, ids: readonly string[], level: AckLevel, then: (answer: Answer, by: ClusterProcess) => void): number {
+    const request = ++this.#lastRequest;
+    this.#waiting.set(request, then);
+    process.replicate({ kind: 'append', request, partition, level, entries: ids.map((id) => ({ hlc: process.stamp(), payload: utf8Encode(id) })) });
+    return request;
+  }
+
+  /** Writes through the primary of the newest map and runs until there is an answer; undefined when nobody could be asked. */
+  write(partition: number, id: string, level: AckLevel, waitMs = 2_000): Answer | undefined {
+    const placement = this.map?.table[partition];
+    const process = placement && this.process(placement.primary);
+    if (!process) return undefined;
+    let answer: Answer | undefined;
+    this.append(process, partition, [id], level, (got) => (answer = got));
+    this.runUntil(() => answer !== undefined, waitMs);
+    return answer;
+  }
+
+  #setting(others: readonly NodeId[]): ProcessSetting {
+    const { nodes, partitions = 8, factor = 2, disk, replication, defects, violation, watch } = this.#options;
+    return {
+      others, expect: nodes,
+      node: { founding: { partitions, factor, ack: 'quorum', partition: 'majority', strategy: 'zone_aware', expect: nodes }, ...(replication && { replication }) },
+      disk: { syncMs: 2, keepEntries: Infinity, ...disk },
+      ...(defects && { defects }),
+      ...(violation && { violation }),
+      watch: (process, effect) => {
+        watch?.(process, effect);
+        if (effect.kind === 'replication') this.#answered(process, effect.effect);
+      },
+    };
+  }
+
+  #answered(by: ClusterProcess, effect: ReplicationEffect): void {
+    if (effect.kind !== 'acknowledged' && effect.kind !== 'indeterminate' && effect.kind !== 'refused') return;
+    const then = this.#waiting.get(effect.request);
+    this.#waiting.delete(effect.request);
+    then?.(effect, by);
+  }
+}
