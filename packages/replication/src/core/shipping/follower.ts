@@ -104,8 +104,9 @@ export class Follower {
   snapshotChunk(stream: number, message: MessageOf<'snapshot-chunk'>): void {
     const copy = this.#attached(stream, message.partition, message.epoch);
     const install = copy?.install;
-    if (install?.busy !== undefined) return;
-    if (copy === undefined || install === undefined || install.cursor !== message.cursor || (install.cursor === '' && install.chunks > 0)) return this.#ack(stream, message, '', 'unexpected');
+    // One at a time; who took the acknowledgement of an earlier snapshot for one of this begins anew from where we are.
+    const busy = install?.busy !== undefined;
+    if (copy === undefined || install === undefined || busy || install.cursor !== message.cursor || (install.cursor === '' && install.chunks > 0)) return this.#ack(stream, message, '', 'unexpected');
     if (this.#shared.checksum.ofBytes(message.bytes, 0) !== message.checksum) {
       this.#shared.counters.refused.corrupt++;
       return this.#ack(stream, message, message.cursor, 'corrupt');
@@ -118,8 +119,7 @@ export class Follower {
   snapshotEnd(stream: number, message: MessageOf<'snapshot-end'>): void {
     const copy = this.#attached(stream, message.partition, message.epoch);
     const install = copy?.install;
-    if (install?.busy !== undefined) return;
-    if (copy === undefined || install === undefined) return this.#ack(stream, message, '', 'unexpected');
+    if (copy === undefined || install === undefined || install.busy !== undefined) return this.#ack(stream, message, '', 'unexpected');
     if (install.cursor !== '' || install.chunks !== message.chunks || install.checksum !== message.checksum) {
       // A chunk is missing or came twice: nothing is lost by beginning anew.
       copy.install = undefined;
