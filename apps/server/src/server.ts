@@ -2,10 +2,11 @@
  * The composition root: a configuration becomes a running node. Everything is made here, in the order it needs, and
  * stopped in the opposite one.
  */
-import { EngramError } from '@engram/kernel';
+import { EngramError, type NodeId } from '@engram/kernel';
 import { systemRandom, wallClockMs } from '@engram/kernel/node';
+import { partitionOf } from '@engram/placement';
 import type { Logger } from 'pino';
-import { LoneMembership, openSwimMembership, reasonForming, type ClusterPart } from './cluster/index.js';
+import { LoneMembership, openSwimMembership, reasonForming, ReplicatedNode, type ClusterPart, type ReplicatedNodeOptions } from './cluster/index.js';
 import { formatAddress, isUnspecified, parseAddress, printableConfig, type Address, type Config, type LoadedConfig } from './config/index.js';
 import { openEngine, type Engine, type EngineOptions } from './engine/index.js';
 import { startGrpcServer, type GrpcServer } from './grpc/grpc-server.js';
@@ -40,13 +41,17 @@ export interface RunningServer {
 export async function startServer(loaded: LoadedConfig, log: Logger): Promise<RunningServer> {
   const { config } = loaded;
   const metrics = new ServerMetrics(version);
-  const engine = await openEngine(engineOptions(config, metrics, log));
+  let replicated: ReplicatedNode | undefined;
+  const engine = await openEngine({
+    ...engineOptions(config, metrics, log),
+    ...(config.cluster.enabled && { journal: async (parts) => (replicated = await ReplicatedNode.open(parts, replicatedOptions(config, parts.nodeId, log))) }),
+  });
   let http: HttpServer | undefined;
   let membership: ClusterPart | undefined;
   try {
     let requestShutdown: () => void = () => undefined;
     // Bound before anything is served, so that a taken port stops the start; silent until everything else listens.
-    const part = (membership = await openMembership(config, engine, log));
+    const part = (membership = await openMembership(config, engine, replicated, log));
     engine.holdWritesWhile(() => reasonForming(part));
     http = createHttpServer({ engine, membership, log, metrics, limits: httpLimits(config), effectiveConfig: () => printableConfig(loaded), onShutdownRequested: () => requestShutdown() });
     const httpAddress = await listenHttp(http, config.server.http_bind);
@@ -56,6 +61,7 @@ export async function startServer(loaded: LoadedConfig, log: Logger): Promise<Ru
       log,
       metrics,
       limits: { maxMessageBytes: config.network.max_message_size },
+      ...(replicated && { addServices: (server) => replicated?.links.addService(server) }),
     });
     log.info({ node: engine.nodeId, http: httpAddress, grpc: grpc.address, data: engine.dataDirectory, version }, 'the node is ready');
 
@@ -117,11 +123,31 @@ class Running implements RunningServer {
   }
 }
 
-async function openMembership({ cluster }: Config, engine: Engine, log: Logger): Promise<ClusterPart> {
+async function openMembership({ cluster }: Config, engine: Engine, replicated: ReplicatedNode | undefined, log: Logger): Promise<ClusterPart> {
   const { nodeId, dataDirectory } = engine;
-  if (!cluster.enabled) return new LoneMembership(nodeId, wallClockMs());
+  if (!replicated) return new LoneMembership(nodeId, wallClockMs());
   const holdsMemories = engine.status().log.nextLsn > 1;
-  return openSwimMembership({ config: cluster, nodeId, dataDirectory, holdsMemories, random: systemRandom(), wallClockMs, log });
+  return openSwimMembership({ config: cluster, nodeId, dataDirectory, holdsMemories, random: systemRandom(), replicated, wallClockMs, log });
+}
+
+function replicatedOptions({ node, cluster, network }: Config, nodeId: NodeId, log: Logger): ReplicatedNodeOptions {
+  const { placement, replication, partition, bootstrap_expect: expect = 1 } = cluster;
+  return {
+    nodeId,
+    dataDirectory: node.data_dir,
+    random: systemRandom(),
+    log,
+    founding: { partitions: placement.partitions, factor: replication.factor, ack: replication.ack, partition: partition.policy, strategy: placement.strategy, expect },
+    replication: { batchEntries: replication.batch_size, ackTimeoutMs: replication.timeout_ms },
+    ack: replication.ack,
+    connectionPoolSize: network.connection_pool_size,
+    maxMessageBytes: network.max_message_size,
+    zone: placement.zone ?? '',
+    rack: placement.rack ?? '',
+    partitionOf: (space) => partitionOf(space, placement.partitions),
+    onMapChanged: (map, changes) => log.info({ epoch: map.epoch, changes: changes.length, voters: map.voters.map(({ id }) => id) }, 'space assignment changed'),
+    onLeaseChanged: (held) => (held ? log.info({}, 'this node may act as a primary: a majority of voters granted its lease') : log.warn({}, 'this node may not act as a primary: its lease ran out')),
+  };
 }
 
 function engineOptions(config: Config, metrics: ServerMetrics, log: Logger): EngineOptions {
@@ -134,6 +160,7 @@ function engineOptions(config: Config, metrics: ServerMetrics, log: Logger): Eng
     wallClockMs,
     recallTimeoutMs: query.timeout_ms,
     checkpointEveryMs: wal.checkpoint_every_ms,
+    partitions: config.cluster.placement.partitions,
     wal: {
       segmentBytesMax: wal.segment_bytes,
       groupBytesMax: wal.group_bytes,

@@ -16,21 +16,28 @@ const path = () => join(directory, 'cluster.json');
 
 test('what was written is read again, and nothing else lies beside it', async () => {
   for (const record of [{ promised: ballot }, { promised: ballot, accepted: { ballot, clusterId } }, { clusterId }]) {
-    await new ClusterFile(directory, orders).write(record);
-    expect(await new ClusterFile(directory, orders).read()).toEqual(record);
+    await new ClusterFile(directory, orders, 'disk-1').write(record);
+    expect(await new ClusterFile(directory, orders, 'disk-1').read()).toEqual(record);
   }
   expect(await readdir(directory)).toEqual(['cluster.json']);
   expect(await readFile(path(), 'utf8')).toBe('{"format":1,"name":"orders","cluster_id":"the-id"}\n');
 });
 
 test('a node that never heard of a cluster has an empty record', async () => {
-  expect(await new ClusterFile(directory, orders).read()).toEqual({});
+  expect(await new ClusterFile(directory, orders, 'disk-1').read()).toEqual({});
+});
+
+test('a founder is none any more on another disk, where it would begin a second register', async () => {
+  const record = { clusterId, drew: clusterId };
+  await new ClusterFile(directory, orders, 'disk-1').write(record);
+  expect(await new ClusterFile(directory, orders, 'disk-1').read()).toEqual(record);
+  expect(await new ClusterFile(directory, orders, 'disk-2').read()).toEqual({ clusterId });
 });
 
 describe('under another name', () => {
   test('a node that belongs to a cluster is refused, and told both ways out', async () => {
-    await new ClusterFile(directory, orders).write({ clusterId });
-    await expect(new ClusterFile(directory, parseClusterId('other')).read()).rejects.toMatchObject({
+    await new ClusterFile(directory, orders, 'disk-1').write({ clusterId });
+    await expect(new ClusterFile(directory, parseClusterId('other'), 'disk-1').read()).rejects.toMatchObject({
       code: 'invalid_config',
       message: `cluster.name is other, but this node belongs to cluster orders (the-id), as ${path()} says.`,
       hint: expect.stringMatching(/Set cluster.name to orders, or choose another --data-dir/) as string,
@@ -38,8 +45,8 @@ describe('under another name', () => {
   });
 
   test('what a node had only promised counts no more', async () => {
-    await new ClusterFile(directory, orders).write({ promised: ballot });
-    expect(await new ClusterFile(directory, parseClusterId('other')).read()).toEqual({});
+    await new ClusterFile(directory, orders, 'disk-1').write({ promised: ballot });
+    expect(await new ClusterFile(directory, parseClusterId('other'), 'disk-1').read()).toEqual({});
   });
 });
 
@@ -51,10 +58,10 @@ test.each([
   ['a ballot without a round', '{"format":1,"name":"orders","promised":{"node":"a"}}'],
 ])('a file that holds %s is refused as damaged', async (_what, text) => {
   await writeFile(path(), text);
-  await expect(new ClusterFile(directory, orders).read()).rejects.toMatchObject({ code: 'store_damaged', message: expect.stringContaining(path()) as string });
+  await expect(new ClusterFile(directory, orders, 'disk-1').read()).rejects.toMatchObject({ code: 'store_damaged', message: expect.stringContaining(path()) as string });
 });
 
 test('a file of a later format is refused by name', async () => {
   await writeFile(path(), '{"format":2,"name":"orders"}');
-  await expect(new ClusterFile(directory, orders).read()).rejects.toMatchObject({ code: 'invalid_config', message: expect.stringContaining('format 2') as string });
+  await expect(new ClusterFile(directory, orders, 'disk-1').read()).rejects.toMatchObject({ code: 'invalid_config', message: expect.stringContaining('format 2') as string });
 });

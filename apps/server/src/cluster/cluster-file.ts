@@ -14,15 +14,19 @@ interface Written {
   readonly cluster_id?: ClusterId;
   readonly promised?: Ballot;
   readonly accepted?: { readonly ballot: Ballot; readonly cluster_id: ClusterId };
+  /** The id that this node drew, and on which disk: only with that one may it begin the register. */
+  readonly drew?: { readonly cluster_id: ClusterId; readonly storage_id: string };
 }
 
 export class ClusterFile {
   readonly #path: string;
   readonly #name: ClusterId;
+  readonly #storageId: string;
 
-  constructor(dataDirectory: string, name: ClusterId) {
+  constructor(dataDirectory: string, name: ClusterId, storageId: string) {
     this.#path = join(dataDirectory, 'cluster.json');
     this.#name = name;
+    this.#storageId = storageId;
   }
 
   /**
@@ -49,24 +53,31 @@ export class ClusterFile {
     });
   }
 
-  async write({ clusterId, promised, accepted }: FormationRecord): Promise<void> {
+  async write({ clusterId, promised, accepted, drew }: FormationRecord): Promise<void> {
     const written: Written = {
       format: FORMAT_VERSION,
       name: this.#name,
       ...(clusterId && { cluster_id: clusterId }),
       ...(promised && { promised }),
       ...(accepted && { accepted: { ballot: accepted.ballot, cluster_id: accepted.clusterId } }),
+      ...(drew && { drew: { cluster_id: drew, storage_id: this.#storageId } }),
     };
     await writeDurably(this.#path, `${JSON.stringify(written)}\n`);
   }
 
   #parse(text: string): { readonly format: unknown; readonly name: ClusterId; readonly record: FormationRecord } {
     try {
-      const { format, name, cluster_id: clusterId, promised, accepted } = JSON.parse(text) as Written;
+      const { format, name, cluster_id: clusterId, promised, accepted, drew } = JSON.parse(text) as Written;
       return {
         format,
         name: parseClusterId(name),
-        record: { ...(clusterId !== undefined && { clusterId: parseClusterId(clusterId) }), ...(promised && { promised: parseBallot(promised) }), ...(accepted && { accepted: parseAccepted(accepted) }) },
+        record: {
+          ...(clusterId !== undefined && { clusterId: parseClusterId(clusterId) }),
+          ...(promised && { promised: parseBallot(promised) }),
+          ...(accepted && { accepted: parseAccepted(accepted) }),
+          // A founder whose disk was lost is none any more: it would begin a second register.
+          ...(drew?.storage_id === this.#storageId && { drew: parseClusterId(drew.cluster_id) }),
+        },
       };
     } catch (cause) {
       throw new EngramError('store_damaged', `${this.#path} is damaged: ${(cause as Error).message}`, {

@@ -1,3 +1,4 @@
+import type { NodeCard } from '@engram/cluster';
 import { isClusterId, type ClusterId, type NodeId } from '@engram/kernel';
 import { jsonMetadata, type MemberState, type MetadataCodec } from '@engram/swim';
 
@@ -32,14 +33,31 @@ export interface NodeMetadata extends NodeServices {
   readonly clusterId?: ClusterId;
   /** While it belongs to none: with how many it forms one by itself. */
   readonly expect?: number;
+  /** Of its disk: a node back with an empty one is another holder of what it held. */
+  readonly storageId?: string;
+  /** Where it stands. */
+  readonly zone?: string;
+  readonly rack?: string;
 }
 
 /** Fields that a newer version adds are left out; one that is missing makes the whole unreadable. */
 export const nodeMetadata: MetadataCodec<NodeMetadata> = jsonMetadata((value) => {
-  const { http, grpc, version, clusterId, expect } = (value ?? {}) as Record<string, unknown>;
+  const { http, grpc, version, clusterId, expect, storageId, zone, rack } = (value ?? {}) as Record<string, unknown>;
   if (!isShortText(http) || !isShortText(grpc) || !isShortText(version)) throw new TypeError('not what a node of Engram says about itself');
-  return { http, grpc, version, ...(isClusterId(clusterId) && { clusterId }), ...(isCount(expect) && { expect }) };
+  return {
+    http, grpc, version,
+    ...(isClusterId(clusterId) && { clusterId }),
+    ...(isCount(expect) && { expect }),
+    ...(isShortText(storageId) && { storageId }),
+    ...(isShortText(zone) && { zone }),
+    ...(isShortText(rack) && { rack }),
+  };
 });
+
+/** What the roster will have of a node; undefined until it has told. */
+export function cardOf(id: NodeId, { storageId, http, grpc, zone = '', rack = '' }: NodeMetadata): NodeCard | undefined {
+  return storageId === undefined ? undefined : { id, storageId, addresses: { http, grpc }, zone, rack, capacity: 1 };
+}
 
 /** Others print this, so it must not carry what moves the cursor of a terminal. */
 function isShortText(value: unknown): value is string {

@@ -9,7 +9,7 @@ export interface FormationPorts {
   /** May fail: whatever is not answered is asked again. */
   readonly send: (to: NodeId, bytes: Uint8Array) => Promise<void>;
   /** The node belongs to it from here on, and the file says so. */
-  readonly onJoined: (clusterId: ClusterId, how: JoinedHow) => void;
+  readonly onJoined: (clusterId: ClusterId, how: JoinedHow, founded: boolean) => void;
 }
 
 export interface Initialized {
@@ -34,6 +34,11 @@ export class Formation {
     this.#ports = ports;
     this.#core = new FormationCore(random.fork('formation'), options);
     this.#driver = new Driver(this.#core, systemClock, (effect) => this.#perform(effect));
+  }
+
+  /** Whether this node drew the id of the cluster it belongs to. */
+  get founded(): boolean {
+    return this.#core.founded;
   }
 
   status(): FormationStatus {
@@ -82,7 +87,7 @@ export class Formation {
       case 'send':
         return void this.#ports.send(effect.to, encodeFormationMessage(effect.message)).catch(() => undefined);
       case 'joined':
-        return this.#ports.onJoined(effect.clusterId, effect.how);
+        return this.#ports.onJoined(effect.clusterId, effect.how, effect.founded);
       case 'request-completed':
         return this.#take(effect.request)?.resolve({ clusterId: effect.clusterId, created: effect.created });
       case 'request-refused':

@@ -4,3 +4,4 @@ export { EventLog, type LoggedEvent, type Reading } from './event-log.js';
 export type { Initialized } from './formation.js';
 export { clusterEventTypes, healthOfCluster, LoneMembership, peersOf, reasonForming, type ClusterEvent, type ClusterEventType, type ClusterPart, type Membership } from './membership.js';
 export { openSwimMembership, type MembershipLog } from './swim-membership.js';
+export { ReplicatedNode, type ReplicatedNodeOptions } from './replicated-node.js';

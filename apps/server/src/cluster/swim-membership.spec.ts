@@ -6,7 +6,7 @@ import { parseNodeId } from '@engram/kernel';
 import { systemRandom } from '@engram/kernel/node';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { resolveConfig } from '../config/index.js';
-import { openSwimMembership } from './swim-membership.js';
+import { openSwimMembership, type SwimMembershipOptions } from './swim-membership.js';
 import { healthOfCluster, peersOf, type ClusterPart } from './membership.js';
 
 // Real sockets on a machine that may be busy: what is waited for comes soon, and nobody minds when it does not.
@@ -33,6 +33,12 @@ interface Asked {
   readonly holdsMemories?: boolean;
 }
 
+/** Membership only tells it things; what it makes of them has tests of its own. */
+function withoutReplication(id: string): SwimMembershipOptions['replicated'] {
+  const card = { id: parseNodeId(id), storageId: `disk-of-${id}`, addresses: {}, zone: '', rack: '', capacity: 1 };
+  return { card, belongTo: () => Promise.resolve(), members: () => undefined, serves: () => undefined, leave: () => undefined };
+}
+
 /** The engine has made it by then. */
 function dataOf(id: string): string {
   const path = join(directory, id);
@@ -47,7 +53,7 @@ async function member(id: string, { seed, bind = '127.0.0.1:0', env = {}, holdsM
     flags: {},
   });
   const note = (_details: object, message: string): void => void warned.push(message);
-  const opened = await openSwimMembership({ config: config.cluster, nodeId: parseNodeId(id), dataDirectory: dataOf(id), holdsMemories, random: systemRandom(), wallClockMs: Date.now, log: { info: () => undefined, warn: note, error: note } });
+  const opened = await openSwimMembership({ config: config.cluster, nodeId: parseNodeId(id), dataDirectory: dataOf(id), holdsMemories, random: systemRandom(), replicated: withoutReplication(id), wallClockMs: Date.now, log: { info: () => undefined, warn: note, error: note } });
   open.push(opened);
   return Object.assign(opened, { warned });
 }

@@ -11,11 +11,12 @@ import { EngramError, parseClusterId, type ClusterId, type NodeId, type Random }
 import { createSwim, Keyring, type CreateSwimOptions, type MemberChange, type SwimMember, type SwimMetrics, type SwimNode, type SwimOptions } from '@engram/swim';
 import { formatAddress, type Config } from '../config/index.js';
 import { ClusterFile } from './cluster-file.js';
-import { nodeMetadata, type ClusterNode, type NodeMetadata, type NodeServices } from './cluster-node.js';
+import { cardOf, nodeMetadata, type ClusterNode, type NodeMetadata, type NodeServices } from './cluster-node.js';
 import { EventLog } from './event-log.js';
 import { Formation, type Initialized } from './formation.js';
 import type { ClusterEvent, ClusterEventType, ClusterPart } from './membership.js';
 import { peerDiscovery } from './peer-discovery.js';
+import type { ReplicatedNode } from './replicated-node.js';
 
 export interface SwimMembershipOptions {
   readonly config: Config['cluster'];
@@ -25,6 +26,8 @@ export interface SwimMembershipOptions {
   /** Whether the node has ever stored anything. A cluster that forms by itself does not form around old memories. */
   readonly holdsMemories: boolean;
   readonly random: Random;
+  /** What begins to replicate once the node belongs to a cluster. */
+  readonly replicated: Pick<ReplicatedNode, 'card' | 'belongTo' | 'members' | 'serves' | 'leave'>;
   readonly wallClockMs: () => number;
   readonly log: MembershipLog;
 }
@@ -44,7 +47,7 @@ export interface MembershipLog {
  */
 export async function openSwimMembership(options: SwimMembershipOptions): Promise<ClusterPart> {
   const { config, log } = options;
-  const file = new ClusterFile(options.dataDirectory, config.name);
+  const file = new ClusterFile(options.dataDirectory, config.name, options.replicated.card.storageId);
   const record = await file.read();
   const discovery = peerDiscovery(config, log);
   try {
@@ -70,6 +73,7 @@ class SwimMembership implements ClusterPart {
   readonly #swim: SwimNode<NodeMetadata>;
   readonly #discovery: Discovery | undefined;
   readonly #formation: Formation;
+  readonly #replicated: SwimMembershipOptions['replicated'];
   readonly #config: Config['cluster'];
   readonly #wallClockMs: () => number;
   readonly #log: MembershipLog;
@@ -81,12 +85,13 @@ class SwimMembership implements ClusterPart {
   #metForeignAtMs: number | undefined;
 
   constructor(swim: SwimNode<NodeMetadata>, discovery: Discovery | undefined, file: ClusterFile, record: FormationRecord, options: SwimMembershipOptions) {
-    const { config, holdsMemories, nodeId, random, wallClockMs, log } = options;
+    const { config, holdsMemories, nodeId, random, replicated, wallClockMs, log } = options;
     this.#swim = swim;
     this.#discovery = discovery;
     this.#config = config;
+    this.#replicated = replicated;
     this.#formation = new Formation(
-      { file, send: (to, bytes) => swim.send(to, bytes), onJoined: (clusterId, how) => this.#belong(clusterId, how) },
+      { file, send: (to, bytes) => swim.send(to, bytes), onJoined: (clusterId, how, founded) => this.#belong(clusterId, how, founded) },
       random,
       { self: nodeId, record, holdsMemories, ...(config.bootstrap_expect !== undefined && { expect: config.bootstrap_expect }) },
     );
@@ -141,6 +146,9 @@ class SwimMembership implements ClusterPart {
   async join(services: NodeServices): Promise<void> {
     const { cluster, address: swim } = this;
     this.#services = services;
+    this.#replicated.serves({ http: services.http, grpc: services.grpc });
+    const { clusterId } = this.formation();
+    if (clusterId !== undefined) await this.#replicate(clusterId, this.#formation.founded);
     try {
       await this.#publish();
       this.#discovery?.start();
@@ -158,6 +166,7 @@ class SwimMembership implements ClusterPart {
   }
 
   async leave(limitMs: number): Promise<void> {
+    this.#replicated.leave();
     const signal = AbortSignal.timeout(limitMs);
     const deregistered = this.#deregister(Math.min(limitMs, deregisterMs));
     try {
@@ -180,7 +189,13 @@ class SwimMembership implements ClusterPart {
     if (this.#services === undefined) return;
     const { clusterId } = this.formation();
     const expect = this.#config.bootstrap_expect;
-    await this.#swim.setMetadata({ ...this.#services, ...(clusterId !== undefined ? { clusterId } : expect !== undefined && { expect }) });
+    const { storageId, zone, rack } = this.#replicated.card;
+    await this.#swim.setMetadata({
+      ...this.#services, storageId,
+      ...(zone !== '' && { zone }),
+      ...(rack !== '' && { rack }),
+      ...(clusterId !== undefined ? { clusterId } : expect !== undefined && { expect }),
+    });
   }
 
   async #register(): Promise<void> {
@@ -198,9 +213,15 @@ class SwimMembership implements ClusterPart {
     if (failures === undefined || failures.length > 0) this.#log.warn({ failures }, 'not every source of discovery let this node go; they forget it by themselves');
   }
 
-  /** Tells formation who is there. */
+  /** Tells formation and replication who is there. */
   #meet(): void {
-    const peers = this.#swim.members.all.filter(({ name, state }) => name !== this.#swim.name && state === 'alive');
+    const others = this.#swim.members.all.filter(({ name }) => name !== this.#swim.name);
+    // A suspect may still deny it; taking over from it would be rash.
+    this.#replicated.members(others.map(({ name, state, metadata }) => {
+      const card = metadata && cardOf(name, metadata);
+      return { id: name, alive: state === 'alive' || state === 'suspect', ...(card && { card }) };
+    }));
+    const peers = others.filter(({ state }) => state === 'alive');
     this.#formation.peers(peers.map(({ name, metadata }) => ({
       id: name,
       ...(metadata?.clusterId !== undefined && { clusterId: metadata.clusterId }),
@@ -208,7 +229,17 @@ class SwimMembership implements ClusterPart {
     })));
   }
 
-  #belong(clusterId: ClusterId, how: JoinedHow): void {
+  async #replicate(clusterId: ClusterId, founded: boolean): Promise<void> {
+    try {
+      await this.#replicated.belongTo(clusterId, founded);
+    } catch (error) {
+      this.#trouble = `this node cannot take part in replication: ${(error as Error).message}`;
+      this.#log.error({ clusterId, err: error }, this.#trouble);
+    }
+  }
+
+  #belong(clusterId: ClusterId, how: JoinedHow, founded: boolean): void {
+    void this.#replicate(clusterId, founded);
     this.#swim.setClusterId(clusterId).then(
       () => this.#publish(),
       (error: unknown) => {

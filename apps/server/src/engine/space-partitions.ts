@@ -10,6 +10,12 @@ export const rememberedSpacesMax = 65_536;
  */
 export class SpacePartitions {
   readonly #known = new Map<SpaceId, number>();
+  readonly #partitions: number;
+
+  /** @param partitions of the cluster; fixed once it is formed */
+  constructor(partitions: number = DEFAULT_PARTITIONS) {
+    this.#partitions = partitions;
+  }
 
   get size(): number {
     return this.#known.size;
@@ -18,7 +24,7 @@ export class SpacePartitions {
   of(space: SpaceId): number {
     const known = this.#known.get(space);
     if (known !== undefined) return known;
-    const partition = partitionOf(space, DEFAULT_PARTITIONS);
+    const partition = partitionOf(space, this.#partitions);
     if (this.#known.size >= rememberedSpacesMax) this.#known.clear();
     this.#known.set(space, partition);
     return partition;

@@ -27,6 +27,8 @@ export interface GrpcServerOptions {
   readonly log: { error(details: object, message: string): void };
   readonly metrics?: GrpcMetrics;
   readonly limits?: GrpcLimits;
+  /** Adds what other nodes call. */
+  readonly addServices?: (server: Server) => void;
 }
 
 export interface GrpcServer {
@@ -70,6 +72,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     interceptors: [limitReadAhead(1)],
   });
   server.addService(definition, implementation);
+  options.addServices?.(server);
   const port = await listen(server, bind);
   return {
     address: `${bind.slice(0, bind.lastIndexOf(':'))}:${port}`,

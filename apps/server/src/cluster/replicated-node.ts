@@ -1,0 +1,250 @@
+/**
+ * The core of the cluster, at work in this process: its messages by gRPC, its promises and entries on this disk.
+ *
+ * ```text
+ * engine ──journal──▶ ClusterNode ──▶ log and store of this node (ReplicationPerformer)
+ * membership ───────▶     │      ◀──▶ other nodes (PeerLinks)
+ * formation ────────▶     └─────────▶ the map: who leads what (Router)
+ * ```
+ */
+import { crc32 } from 'node:zlib';
+import { join } from 'node:path';
+import { ClusterNode, type ClusterEffect, type ClusterEvent, type FoundingPolicies, type NodeCard, type SeenNode } from '@engram/cluster';
+import { Driver, EngramError, type ClusterId, type NodeId, type Random, type SpaceId } from '@engram/kernel';
+import { systemClock } from '@engram/kernel/node';
+import { clusterMapCodec, decodeAcceptorState, type AcceptorState, type ClusterMap, type MapChange, type MapContent } from '@engram/placement';
+import type { ReplicationEffect, ReplicationEvent, ReplicationOptions } from '@engram/replication/core';
+import type { AckLevel, Durability, Journal, JournalParts, JournalWrite } from '../engine/index.js';
+import { PeerLinks, type PeerLog } from '../peers/index.js';
+import { openStateStore, ReplicatedJournal, ReplicationPerformer, startOf, type StateStore } from '../replication/index.js';
+
+export interface ReplicatedNodeOptions {
+  readonly nodeId: NodeId;
+  readonly dataDirectory: string;
+  readonly random: Random;
+  readonly log: PeerLog & { error(details: object, message: string): void };
+  readonly founding: FoundingPolicies;
+  readonly replication: ReplicationOptions;
+  readonly ack: AckLevel;
+  readonly connectionPoolSize: number;
+  readonly maxMessageBytes: number;
+  /** Where it stands and how much it takes. */
+  readonly zone: string;
+  readonly rack: string;
+  readonly partitionOf: (space: SpaceId) => number;
+  readonly onMapChanged: (map: ClusterMap, changes: readonly MapChange[]) => void;
+  readonly onLeaseChanged: (held: boolean) => void;
+}
+
+/** What there is once the node belongs to a cluster. */
+interface Running {
+  readonly core: ClusterNode;
+  readonly driver: Driver<ClusterEvent, ClusterEffect>;
+  readonly performer: ReplicationPerformer;
+  readonly journal: ReplicatedJournal;
+}
+
+/** The journal of this node before and after it belongs to a cluster. Replication begins when it does. */
+export class ReplicatedNode implements Journal {
+  readonly defaultLevel: AckLevel;
+  readonly links: PeerLinks;
+  readonly #parts: JournalParts;
+  readonly #options: ReplicatedNodeOptions;
+  readonly #state: StateStore;
+  #running: Running | undefined;
+  #clusterId: ClusterId | undefined;
+  #card: NodeCard;
+  /** As membership has them, which is newer than the roster. */
+  #seen: readonly SeenNode[] = [];
+  #cards: ReadonlyMap<NodeId, NodeCard> = new Map();
+  #failure: string | undefined;
+
+  /** @throws EngramError `store_damaged`. Nothing stays open then. */
+  static async open(parts: JournalParts, options: ReplicatedNodeOptions): Promise<ReplicatedNode> {
+    return new ReplicatedNode(parts, await openStateStore(join(options.dataDirectory, 'cluster'), options.random.fork('storage')), options);
+  }
+
+  private constructor(parts: JournalParts, state: StateStore, options: ReplicatedNodeOptions) {
+    const { nodeId: id, zone, rack, log } = options;
+    this.#parts = parts;
+    this.#options = options;
+    this.#state = state;
+    this.defaultLevel = options.ack;
+    this.#card = { id, storageId: state.storageId, addresses: {}, zone, rack, capacity: 1 };
+    this.links = new PeerLinks({
+      self: id,
+      clusterId: () => (this.#running ? this.#clusterId : undefined),
+      addressOf: (node) => this.addressOf(node, 'grpc'),
+      poolSize: options.connectionPoolSize,
+      maxMessageBytes: options.maxMessageBytes,
+      log,
+      onControl: (from, bytes) => this.#dispatch({ kind: 'control-received', from, bytes }),
+      replication: {
+        opened: (peer, stream) => this.#replicate({ kind: 'stream-opened', peer, stream }),
+        failed: (peer) => this.#replicate({ kind: 'stream-failed', peer }),
+        accepted: (stream) => this.#replicate({ kind: 'stream-accepted', stream }),
+        received: (stream, bytes) => this.#replicate({ kind: 'stream-received', stream, bytes }),
+        closed: (stream) => this.#replicate({ kind: 'stream-closed', stream }),
+      },
+    });
+  }
+
+  /** Undefined before the node belongs to a cluster. */
+  get core(): ClusterNode | undefined { return this.#running?.core; }
+  get map(): ClusterMap | undefined { return this.core?.map; }
+  get card(): NodeCard { return this.#card; }
+  /** Why this node cannot go on; undefined while it can. */
+  get failure(): string | undefined { return this.#failure; }
+
+  /**
+   * Replication begins. What a founder stored while it ran alone becomes the beginning of its copies; of everybody else
+   * it stays out, because two nodes that ran alone have numbered their entries alike.
+   *
+   * @throws EngramError `store_damaged`, `log_damaged`
+   */
+  async belongTo(clusterId: ClusterId, founded: boolean): Promise<void> {
+    if (this.#clusterId !== undefined) return;
+    this.#clusterId = clusterId;
+    const { founding, replication, random, dataDirectory, partitionOf, ack } = this.#options;
+    const acceptor = readAcceptor(this.#state, join(dataDirectory, 'cluster'));
+    const { log, store } = this.#parts;
+    const start = await startOf(log, this.#state, founded ? { adopt: store.applied } : {});
+    const core = new ClusterNode(random.fork('cluster'), crc32, { now: systemClock.now(), card: this.#card, acceptor, fresh: this.#state.fresh, replication: start }, { founding, replication });
+    const performer = new ReplicationPerformer(this.#parts, this.#state, this.links, (event) => this.#replicate(event), {
+      partitionOf,
+      onReport: (effect) => this.#report(effect),
+      onFailed: (error) => this.#fail(error),
+    });
+    const view = {
+      retainFrom: () => core.retainFrom() ?? { needed: log.status().nextLsn, mustKeep: log.status().nextLsn },
+      records: () => core.replicationRecords(),
+    };
+    const journal = new ReplicatedJournal(performer, view, this.#state, log, (event) => this.#replicate(event), { defaultLevel: ack });
+    this.#running = { core, performer, journal, driver: new Driver(core, systemClock, (effect) => this.#perform(effect)) };
+    this.#dispatch({ kind: 'joined', clusterId, founded });
+    this.#dispatch({ kind: 'members', nodes: this.#seen });
+  }
+
+  serves(addresses: NodeCard['addresses']): void {
+    this.#card = { ...this.#card, addresses };
+    this.#dispatch({ kind: 'card-changed', card: this.#card });
+  }
+
+  members(nodes: readonly SeenNode[]): void {
+    this.#seen = nodes;
+    this.#cards = new Map(nodes.flatMap(({ id, card }) => (card ? [[id, card]] : [])));
+    this.#dispatch({ kind: 'members', nodes });
+  }
+
+  /** Acknowledges nothing more as a primary. */
+  leave(): void {
+    this.#dispatch({ kind: 'leaving' });
+  }
+
+  /** Where a node of the roster, or one that membership tells of, is reached for a purpose. */
+  addressOf(node: NodeId, purpose: 'grpc' | 'http'): string | undefined {
+    return this.#cards.get(node)?.addresses[purpose] ?? this.map?.roster.find(({ id }) => id === node)?.addresses[purpose];
+  }
+
+  // ── As a journal ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  checkLevel(): void {}
+
+  write(writes: readonly JournalWrite[], level: AckLevel): Promise<Durability> {
+    return this.#journal().write(writes, level);
+  }
+
+  confirm(partition: number, level: AckLevel): Promise<Durability> {
+    return this.#journal().confirm(partition, level);
+  }
+
+  retainFrom(): Promise<number> | undefined {
+    return this.#running?.journal.retainFrom();
+  }
+
+  trimmed(): void {
+    this.#running?.journal.trimmed();
+  }
+
+  /** Finishes what is under way, then lets go of the other nodes. */
+  async close(): Promise<void> {
+    await this.#running?.journal.close();
+    this.#running?.driver.stop();
+    await this.links.close();
+    await this.#state.close();
+  }
+
+  #journal(): ReplicatedJournal {
+    if (this.#running) return this.#running.journal;
+    throw new EngramError('not_ready', 'This node belongs to no cluster yet, so it takes no writes.', { hint: 'GET /api/v1/cluster/health says what it waits for.' });
+  }
+
+  #replicate(event: ReplicationEvent): void {
+    this.#dispatch({ kind: 'replication', event });
+  }
+
+  #dispatch(event: ClusterEvent): void {
+    if (this.#failure !== undefined || !this.#running) return;
+    try {
+      this.#running.driver.dispatch(event);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #perform(effect: ClusterEffect): void {
+    switch (effect.kind) {
+      case 'send-control':
+        return this.links.sendControl(effect.to, effect.bytes);
+      case 'persist-acceptor':
+        this.#state.putAcceptor(effect.bytes).then(
+          () => this.#dispatch({ kind: 'acceptor-persisted' }),
+          (error: Error) => this.#dispatch({ kind: 'acceptor-persist-failed', reason: error.message }),
+        );
+        return;
+      case 'keep-map':
+        // A voter finds the others by its own vote, anybody else by asking whoever is alive.
+        return;
+      case 'replication':
+        return this.#running?.performer.perform(effect.effect);
+      case 'map-changed':
+        return this.#options.onMapChanged(effect.map, effect.changes);
+      case 'lease-changed':
+        return this.#options.onLeaseChanged(effect.held);
+      case 'notice':
+        return effect.level === 'warn' ? this.#options.log.warn(effect.details, effect.what) : this.#options.log.info(effect.details, effect.what);
+    }
+  }
+
+  #report(effect: ReplicationEffect): void {
+    const { log } = this.#options;
+    switch (effect.kind) {
+      case 'lag-high':       return log.warn({ peer: effect.peer, entries: effect.entries, seconds: effect.seconds }, 'a copy has fallen behind');
+      case 'lag-normal':     return log.info({ peer: effect.peer, entries: effect.entries, seconds: effect.seconds }, 'a copy has caught up');
+      case 'corrupt-entry':  return log.warn({ peer: effect.peer, partition: effect.partition, epoch: effect.epoch, seq: effect.seq }, 'an entry arrived damaged; it was refused and is asked for again');
+      case 'peer-refused':   return log.warn({ peer: effect.peer, reason: effect.reason, ours: effect.ours, theirs: effect.theirs }, 'a node was refused as a partner of replication');
+      case 'tail-set-aside': return log.warn({ partition: effect.partition, entries: effect.entries }, 'entries that the present primary does not have are set aside and offered to it');
+      case 'tail-taken-up':  return log.info({ partition: effect.partition, from: effect.from, entries: effect.entries }, 'took up entries that a deposed primary had not shipped');
+      default:               return;
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = `replication stopped because of a defect, so this node takes no writes; restart it (${(error as Error).message})`;
+    this.#running?.driver.stop();
+    this.#options.log.error({ err: error }, this.#failure);
+    void this.#running?.performer.close(new EngramError('log_failed', this.#failure, { hint: 'Restart the node.' }));
+  }
+}
+
+function readAcceptor(state: StateStore, directory: string): AcceptorState<MapContent> | undefined {
+  const bytes = state.acceptor();
+  if (bytes === undefined) return undefined;
+  const decoded = decodeAcceptorState(bytes, clusterMapCodec);
+  if (decoded.kind === 'decoded') return decoded.message;
+  // To take it for an empty disk would be to vote from amnesia.
+  throw new EngramError('store_damaged', `What this node voted on the cluster map cannot be read (${decoded.reason}) in ${directory}.`, {
+    hint: 'Start the release that wrote it. Else remove the directory: the node comes back as one with a new disk.',
+  });
+}
