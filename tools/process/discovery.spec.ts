@@ -64,33 +64,6 @@ function keptId({ dataDirectory }: ClusterNodeProcess): string | undefined {
   }
 }
 
-for (const { name, missing } of peerSourceKinds) if (missing !== undefined) console.log(`skipped: ${name}: ${missing}`);
-
-describe.concurrent.each(peerSourceKinds.filter(({ missing }) => missing === undefined))('three nodes that look in $name', ({ name, open }) => {
-  test('form one cluster, which the end of that source does not concern, not even when a node is started again', async (context) => {
-    const { expect } = context;
-    const cluster = processes(context);
-    const ports = await freePorts(3);
-    const source = await open(ports);
-    context.onTestFinished(() => source.server?.stop());
-    const start = (at: number): Promise<ClusterNodeProcess> => cluster.start({ name: `engram-${at + 1}`, swimPort: ports[at]!, environment: { ...expectThree, ...often, ...source.environment } });
-    const nodes = await Promise.all(ports.map((_, at) => start(at)));
-    const ids = new Set((await whenAll(nodes, joinedWith(3))).map(({ cluster_id }) => cluster_id));
-    expect(ids.size).toBe(1);
-
-    // Static seeds and a multicast group are no servers: there, only the node that comes back proves anything.
-    await source.server?.stop();
-    const states = async (node: ClusterNodeProcess): Promise<string> => JSON.stringify((await ask(node, '/api/v1/cluster/discovery/health')).body);
-    if (source.server) for (const node of nodes) await expect.poll(() => states(node), { timeout: 30_000 }).toContain(`"source":"${name}","state":"failing"`);
-    await whenAll(nodes, joinedWith(3));
-
-    await nodes[2]!.kill('SIGKILL');
-    nodes[2] = await start(2);
-    const views = await whenAll(nodes, joinedWith(3), 60_000);
-    expect(new Set([...ids, ...views.map(({ cluster_id }) => cluster_id)]).size).toBe(1);
-  });
-});
-
 describe.concurrent('a cluster', () => {
   test('is formed by `engram cluster init` on one of three nodes, once; until then none of them takes a write', async (context) => {
     const { expect } = context;
@@ -170,5 +143,32 @@ describe.concurrent('a cluster', () => {
     const late = (await whenAll(nodes, joinedWith(3), 60_000)).map(({ cluster_id }) => cluster_id);
     console.log(`seed ${seed}: killed ${victims.map((at) => `engram-${at + 1}`).join(' and ')} when ${early.length} of 3 belonged to a cluster`);
     expect(new Set([...early, ...late]).size).toBe(1);
+  });
+});
+
+for (const { name, missing } of peerSourceKinds) if (missing !== undefined) console.log(`skipped: ${name}: ${missing}`);
+
+describe.concurrent.each(peerSourceKinds.filter(({ missing }) => missing === undefined))('three nodes that look in $name', ({ name, open }) => {
+  test('form one cluster, which the end of that source does not concern, not even when a node is started again', async (context) => {
+    const { expect } = context;
+    const cluster = processes(context);
+    const ports = await freePorts(3);
+    const source = await open(ports);
+    context.onTestFinished(() => source.server?.stop());
+    const start = (at: number): Promise<ClusterNodeProcess> => cluster.start({ name: `engram-${at + 1}`, swimPort: ports[at]!, environment: { ...expectThree, ...often, ...source.environment } });
+    const nodes = await Promise.all(ports.map((_, at) => start(at)));
+    const ids = new Set((await whenAll(nodes, joinedWith(3))).map(({ cluster_id }) => cluster_id));
+    expect(ids.size).toBe(1);
+
+    // Static seeds and a multicast group are no servers: there, only the node that comes back proves anything.
+    await source.server?.stop();
+    const states = async (node: ClusterNodeProcess): Promise<string> => JSON.stringify((await ask(node, '/api/v1/cluster/discovery/health')).body);
+    if (source.server) for (const node of nodes) await expect.poll(() => states(node), { timeout: 30_000 }).toContain(`"source":"${name}","state":"failing"`);
+    await whenAll(nodes, joinedWith(3));
+
+    await nodes[2]!.kill('SIGKILL');
+    nodes[2] = await start(2);
+    const views = await whenAll(nodes, joinedWith(3), 60_000);
+    expect(new Set([...ids, ...views.map(({ cluster_id }) => cluster_id)]).size).toBe(1);
   });
 });
