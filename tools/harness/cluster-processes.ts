@@ -28,7 +28,8 @@ export interface ClusterNodeProcess extends ServerProcess {
 /** Several nodes with their data side by side in one directory. */
 export class ClusterProcesses {
   readonly directory: string;
-  readonly #running = new Set<ServerProcess>();
+  /** Also those that are not up yet: when one of several cannot start, the others still have to be ended. */
+  readonly #started: Promise<ServerProcess>[] = [];
 
   constructor(directory: string) {
     this.directory = directory;
@@ -37,7 +38,7 @@ export class ClusterProcesses {
   /** Resolves when it answers, which it does before it belongs to a cluster. A name that was used before has its data of then. */
   async start({ name, swimPort, environment = {}, nodeArguments = [] }: ClusterNodeOptions): Promise<ClusterNodeProcess> {
     const dataDirectory = join(this.directory, name);
-    const server = await startServerProcess({
+    const starting = startServerProcess({
       dataDirectory,
       from: 'build',
       until: '/livez',
@@ -45,12 +46,13 @@ export class ClusterProcesses {
       arguments: ['--cluster-mode', 'distributed', '--node-id', name, '--swim-port', `${swimPort}`],
       environment: { NODE_ENV: 'production', ENGRAM_CLUSTER_SWIM_PRESET: 'fast', ENGRAM_CLUSTER_NAME: 'process-test', ...environment },
     });
-    this.#running.add(server);
-    return { ...server, name, dataDirectory };
+    this.#started.push(starting);
+    return { ...(await starting), name, dataDirectory };
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#running].map((server) => server.kill('SIGKILL')));
+    const settled = await Promise.allSettled(this.#started);
+    await Promise.all(settled.map((each) => (each.status === 'fulfilled' ? each.value.kill('SIGKILL') : undefined)));
   }
 }
 
