@@ -14,14 +14,14 @@ export interface PlantedBug {
 }
 
 export const plantedBugs: readonly PlantedBug[] = [
-  { name: 'a copy says durable before it is', seed: 2, shows: /is lost/, defects: { earlyDurable: true } },
+  { name: 'a copy says durable before it is', seed: 1, shows: /is lost/, defects: { earlyDurable: true } },
   { name: 'a tail is truncated on demotion', seed: 1, shows: /is lost|differ/, plant: truncateTails },
-  { name: 'an epoch is used by two primaries', seed: 10, shows: /both acknowledge|share the place/, defects: { reuseEpoch: true, skipFence: true } },
+  { name: 'an epoch is used by two primaries', seed: 1, shows: /both acknowledge|share the place/, defects: { reuseEpoch: true, skipFence: true } },
   { name: 'an entry that comes back is applied twice', seed: 1, shows: /applied .* twice/, plant: applyTwice },
   { name: 'a primary acknowledges without a lease', seed: 2, shows: /without a lease/, defects: { ignoreLease: true } },
   { name: 'a primary is promoted without fencing', seed: 1, shows: /acknowledged at (quorum|all), is lost/, defects: { skipFence: true } },
   { name: 'checksums of entries are not looked at', seed: 1, shows: /nobody wrote/, defects: { ignoreChecksum: true } },
-  { name: 'a primary takes up what it has already', seed: 6, shows: /twice/, plant: takeUpTwice },
+  { name: 'a primary takes up what it has already', seed: 1, shows: /twice/, plant: takeUpTwice },
 ];
 
 const trialsMax = 25;
