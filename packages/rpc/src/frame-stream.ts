@@ -1,6 +1,7 @@
 import { assert, EngramError, OptionsError } from '@engram/kernel';
-import { decodeMessage, defaultMessageBytesMax, encodeMessage } from './codec.js';
+import { decodeMessage, defaultMessageBytesMax } from './codec.js';
 import { statusToError } from './error-detail.js';
+import { encodeFrame } from './encode-frame.js';
 import { PeerFrame } from './gen/engram/v1/peer.js';
 import { Outbox } from './outbox.js';
 
@@ -117,7 +118,7 @@ const pipelineBytes = 256 * 1024;
 /** How many ticks make the time after which silence is death. Ticks are counted, not time: a process that was
  * stopped for long sees one tick, and reads what has arrived meanwhile before the next. */
 const ticksOfSilence = 4;
-const sign = encodeMessage(PeerFrame, { payload: new Uint8Array(0) }, 'a sign of life');
+const sign = encodeFrame(new Uint8Array(0));
 
 /** Frames over one bidirectional call, either end of it. Bounded: a peer that does not read costs `outboxBytesMax`. */
 export class FrameStream {
@@ -199,7 +200,7 @@ export class FrameStream {
   send(payload: Uint8Array): SendOutcome {
     assert(payload.byteLength > 0, 'an empty frame is a sign of life, and no message');
     if (this.#state === 'closed') return 'closed';
-    const frame = encodeMessage(PeerFrame, { payload }, 'a frame');
+    const frame = encodeFrame(payload);
     if (frame.byteLength > this.#options.frameBytesMax) return 'too-large';
     let overflowed = false;
     while (this.#outbox.frames > 0 && this.#outbox.bytes + frame.byteLength > this.#options.outboxBytesMax) {
