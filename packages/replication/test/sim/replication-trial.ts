@@ -46,6 +46,7 @@ export class ReplicationTrial {
   readonly #byId = new Map<string, Write>();
   readonly #waits = new Map<number, { readonly id: string; readonly partition: number }>();
   readonly #leaders = new Map<string, NodeId>();
+  readonly #retired = new Set<NodeId>();
   readonly #tokens = new Map<string, string>();
   readonly #counts = new Map<string, number>();
   readonly #nodes: SimNode<SimReplica>[] = [];
@@ -79,7 +80,7 @@ export class ReplicationTrial {
       ...(defects.earlyDurable === true && { earlyDurable: true }),
       ...(defects.ignoreChecksum === true && { checksum: () => 0 }),
     };
-    const watch: Watch = { effect: (node, process, effect) => this.#effect(node, process, effect), violation: (what) => this.#violation(what) };
+    const watch: Watch = { effect: (node, process, effect) => this.#effect(node, process, effect), violation: (what) => this.#violation(what), appliedAgain: (node, id) => this.#appliedAgain(node, id) };
     const storageBytesMax = 256 * 1024 * 1024;
     for (let i = 1; i <= size; i++) this.#nodes.push(this.#world.addNode(`n${i}`, (env) => new SimReplica(env, machine, watch), { storageBytesMax }));
     if (this.#flaky) this.#world.network.configure('*', '*', { streamReset: 0.002, streamRefuse: 0.05, streamHang: 0.02, loss: 0.02 });
@@ -173,10 +174,20 @@ export class ReplicationTrial {
         if (process.store.get(wait.partition)?.has(wait.id) !== true) this.#violation(`${node} calls itself fresh without ${wait.id}`);
         return;
       }
-      case 'stale': case 'tail-set-aside': case 'tail-taken-up': case 'open-snapshot': case 'corrupt-entry': case 'lag-high': case 'superseded': case 'cannot-lead': case 'learner-ready':
+      case 'stale': case 'tail-taken-up': case 'open-snapshot': case 'corrupt-entry': case 'lag-high': case 'superseded': case 'cannot-lead': case 'learner-ready':
         return this.#note(node, effect);
+      case 'tail-set-aside': {
+        const holders = holdersOf(this.#authority.table.get(effect.partition)!);
+        if (!holders.some((holder) => holder.node === node)) this.#retired.add(node);
+        return this.#note(node, effect);
+      }
       case 'leading': case 'stepped-down': return this.#note(node, effect);
     }
+  }
+
+  /** A node that left and came back is shipped anew what it could not know to be committed; all others apply everything once. */
+  #appliedAgain(node: NodeId, id: string): void {
+    if (!this.#retired.has(node)) this.#violation(`${node} applied ${id} twice`);
   }
 
   #note(node: NodeId, effect: ReplicationEffect): void {

@@ -22,6 +22,7 @@ export interface Machine {
 export interface Watch {
   effect(node: NodeId, process: SimReplica, effect: ReplicationEffect): void;
   violation(what: string): void;
+  appliedAgain(node: NodeId, id: string): void;
 }
 
 const text = new TextDecoder();
@@ -124,7 +125,7 @@ export class SimReplica {
         for (const { partition, operation } of effect.entries) {
           if (operation === undefined) continue;
           const id = text.decode(operation);
-          if (this.#applied.has(id)) this.#watch.violation(`${this.#node} applied ${id} twice`);
+          if (this.#applied.has(id)) this.#watch.appliedAgain(this.#node, id);
           this.#applied.add(id);
           this.#operations(partition).add(id);
         }
