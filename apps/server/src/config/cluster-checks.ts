@@ -7,11 +7,6 @@ import { formatDuration } from './sizes.js';
 
 export const clusterChecks: readonly Check[] = [
   {
-    key: 'cluster.enabled',
-    complaint: ({ cluster }) =>
-      cluster.enabled ? { as: 'warn', reason: 'makes nodes see each other and nothing more yet: each stores its data alone, nothing is replicated, and a memory stored on one node is not found on another' } : undefined,
-  },
-  {
     key: 'cluster.swim.bind',
     needs: ['cluster.enabled', 'server.http_bind', 'server.grpc_bind'],
     complaint: ({ cluster, server }) =>
@@ -102,7 +97,7 @@ export function isInert(path: string): boolean {
   return inert.some((prefix) => path.startsWith(prefix));
 }
 
-const inert = ['consolidation.', 'network.connection_pool_size', 'cluster.replication.', 'cluster.placement.', 'cluster.partition.', 'cluster.gossip.'];
+const inert = ['consolidation.', 'cluster.gossip.'];
 
 /** Keys that only a node of a cluster reads. */
 export function isOfCluster(path: string): boolean {

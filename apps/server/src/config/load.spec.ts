@@ -163,15 +163,15 @@ describe('warnings', () => {
   test('say which keys nothing reads yet', () => {
     const { warnings } = resolve('[cluster.swim]\npreset = "fast"\n[consolidation]\ninterval_ms = "1m"\n');
     expect(warnings).toEqual([
-      { key: 'consolidation.interval_ms', source: 'engram.toml:4', message: 'consolidation.interval_ms has no effect yet: this version neither replicates nor consolidates.' },
+      { key: 'consolidation.interval_ms', source: 'engram.toml:4', message: 'consolidation.interval_ms has no effect yet: this version neither consolidates nor compares copies.' },
       { key: 'cluster.swim.preset', source: 'engram.toml:2', message: 'cluster.swim.preset has no effect while cluster.enabled is false.' },
     ]);
   });
 
-  test('say of a cluster that its nodes see each other and store alone', () => {
-    const { warnings } = resolve('[cluster]\nenabled = true\nname = "orders"\nswim.preset = "fast"\nreplication.factor = 1\n');
-    expect(warnings.map(({ key }) => key)).toEqual(['cluster.enabled', 'cluster.replication.factor']);
-    expect(warnings[0]!.message).toContain('each stores its data alone, nothing is replicated');
+  test('say nothing of a cluster in order, and what of it nothing reads yet', () => {
+    expect(resolve('[cluster]\nenabled = true\nname = "orders"\nswim.preset = "fast"\nreplication.factor = 1\n').warnings).toEqual([]);
+    const { warnings } = resolve('[cluster]\nenabled = true\ngossip.interval_ms = 1000\n');
+    expect(warnings.map(({ message }) => message)).toEqual(['cluster.gossip.interval_ms has no effect yet: this version neither consolidates nor compares copies.']);
   });
 
   test('say that SWIM without keys believes everybody', () => {

@@ -83,7 +83,7 @@ export function resolveConfig({ content, env, flags }: {
     if (key !== undefined) warnings.push(warningOf(key, settings.get(key), `${paths.join(', ')} ${paths.length === 1 ? 'has' : 'have'} no effect ${why}.`));
   };
   const paths = [...settings.values()].filter(({ source }) => source.kind !== 'secret-file').map(({ path }) => path);
-  withoutEffect(paths.filter(isInert), 'yet: this version neither replicates nor consolidates');
+  withoutEffect(paths.filter(isInert), 'yet: this version neither consolidates nor compares copies');
   if (!config.cluster.enabled) {
     withoutEffect(paths.filter(isOfCluster), 'while cluster.enabled is false');
   } else {

@@ -8,7 +8,7 @@ function warningsOf(toml: string, env: Record<string, string> = {}, flags: Flags
 
 /** The warnings beyond the one that every cluster of this version is given. */
 function oddities(toml: string, env: Record<string, string> = {}, flags: Flags = {}): string[] {
-  return warningsOf(toml, env, flags).filter(({ key }) => key !== 'cluster.enabled').map(({ message, source = 'default' }) => `${message}  (${source})`);
+  return warningsOf(toml, env, flags).map(({ message, source = 'default' }) => `${message}  (${source})`);
 }
 
 const on = '[cluster]\nenabled = true\n';
@@ -21,7 +21,6 @@ describe('a warning is given for', () => {
     ['the size of a cluster that is off', '[cluster]\nbootstrap_expect = 3', ['cluster.bootstrap_expect has no effect while cluster.enabled is false.  (engram.toml:2)']],
     ['two first nodes', `${on}bootstrap_expect = 2\nreplication.factor = 1`, [
       'cluster.bootstrap_expect is even, and voters are 1, 3 or 5 nodes: 2 of them survive the loss of no more than 1 do. Use 3.  (engram.toml:3)',
-      'cluster.replication.factor has no effect yet: this version neither replicates nor consolidates.  (engram.toml:4)',
     ]],
     ['four first nodes', `${on}bootstrap_expect = 4`, ['cluster.bootstrap_expect is even, and voters are 1, 3 or 5 nodes: 4 of them survive the loss of no more than 3 do. Use 3 or 5.  (engram.toml:3)']],
     ['a first node that seeks others and forms a cluster without them', `${on}bootstrap_expect = 1\nseeds = ["127.0.0.1:7947"]`, [
@@ -30,7 +29,6 @@ describe('a warning is given for', () => {
     ]],
     ['more copies than first nodes', `${on}bootstrap_expect = 3\nreplication.factor = 3`, [
       'cluster.replication.factor asks for 4 copies (a primary and 3 of them replicas), but the cluster forms with 3 nodes (cluster.bootstrap_expect): spaces are under-replicated until there are more.  (engram.toml:4)',
-      'cluster.replication.factor has no effect yet: this version neither replicates nor consolidates.  (engram.toml:4)',
     ]],
     ['a loopback address told to another machine', `${on}seeds = ["10.0.0.5:7946"]\nadvertise = "127.0.0.1:7946"`, ['cluster.advertise is an address that only this machine can call, but the seed 10.0.0.5:7946 is another machine. Bind SWIM to an address of the network, or advertise one.  (engram.toml:4)']],
     ['a loopback bind among pods', `${on}discovery.sources = ["kubernetes"]`, ['cluster.advertise is not set, and cluster.swim.bind (127.0.0.1:7946) is an address that only this machine can call, but cluster.discovery.sources names "kubernetes". Bind SWIM to an address of the network, or advertise one.  (default)']],

@@ -69,7 +69,7 @@ const network = z.object({
 });
 
 const cluster = z.object({
-  enabled: boolean({ default: false, description: 'Take part in a cluster: find other nodes and see who is alive. Data stays on the node that took it in; this version does not replicate.' }),
+  enabled: boolean({ default: false, description: 'Take part in a cluster: find other nodes, see who is alive, agree on who holds what, and keep copies of each other’s spaces.' }),
   name: clusterId({ default: 'engram', description: 'Nodes of differently named clusters never meet. Give each cluster its own, or a reused address may join two.' }),
   advertise: optionalAddress({ like: '10.0.0.5:7946', description: 'The SWIM address that other nodes are told, when it is not the bind address. Needed when SWIM listens on every network.' }),
   bootstrap_expect: optionalWholeNumber({ min: 1, max: 1_000, description: 'Form a cluster without being told to, once this many nodes have met, this one counted. Give all first nodes the same number, 1, 3 or 5. Without it an operator forms the cluster with `engram cluster init`. A node that belongs to a cluster already never forms another, and one that finds nobody waits.' }),
@@ -125,11 +125,11 @@ export const tableTitles: Readonly<Record<string, string>> = {
   query: 'Recalls.',
   consolidation: 'Patterns drawn from memories.',
   network: 'gRPC, for clients and between nodes.',
-  cluster: 'More than one node. Nodes find each other and agree on who is alive; **each still stores its data alone**. Nothing is replicated in this version, and a memory stored on one node is not found on another.',
+  cluster: 'More than one node. Nodes find each other, agree on who is alive and on who holds which space, and keep copies of it.',
   ...discoveryTitles,
   'cluster.swim': 'Who is here and who is alive. Keys without a value follow the preset.',
-  'cluster.replication': 'Copies. No effect yet.',
-  'cluster.placement': 'Which node holds which space. No effect yet.',
-  'cluster.partition': 'What happens when the network splits. No effect yet.',
+  'cluster.replication': 'Copies. `factor` and `ack` are those that a cluster is formed with.',
+  'cluster.placement': 'Which node holds which space. `partitions` is fixed when the cluster is formed and must be the same on every node.',
+  'cluster.partition': 'What happens when the network splits.',
   'cluster.gossip': 'How copies drift back together. No effect yet.',
 };

@@ -20,7 +20,7 @@ export class LocalJournal implements Journal {
 
   checkLevel(level: AckLevel): void {
     if (level === 'local') return;
-    throw new EngramError('invalid_argument', `ack=${level} needs copies on other nodes, and each node still stores its data alone.`, {
+    throw new EngramError('invalid_argument', `ack=${level} needs copies on other nodes, and this node runs alone.`, {
       hint: 'Use ack=local, or leave it out: the answer then says what was reached.',
       details: { field: 'ack' },
     });
