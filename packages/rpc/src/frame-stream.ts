@@ -313,7 +313,7 @@ export class FrameStream {
     }
     if (this.#call.duplex.isPaused()) return;
     this.#silentTicks += 1;
-    if (this.#silentTicks > ticksOfSilence) this.fail(new EngramError('unavailable', `Nothing was heard of the other node for ${this.#options.silenceMs} ms.`));
+    if (this.#silentTicks >= ticksOfSilence) this.fail(new EngramError('unavailable', `Nothing was heard of the other node for ${this.#options.silenceMs} ms.`));
   }
 
   /** Tells the listener, once, and keeps nothing that could call it again. */

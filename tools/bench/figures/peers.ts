@@ -10,8 +10,35 @@ import type { World } from '../world.js';
 
 // The server is a program and exports nothing, so that what is measured here is found by its path.
 const server = resolve(import.meta.dirname, '../../../apps/server');
-type Peers = typeof import('../../../apps/server/src/peers/index.js');
-type Grpc = typeof import('@grpc/grpc-js');
+
+/** What of them is used here. The types stand with what they describe, which the tools do not depend on. */
+interface Peers {
+  readonly PeerLinks: new (options: object) => {
+    addService(host: GrpcHost): void;
+    openStream(peer: string): void;
+    send(stream: number, frame: Uint8Array): boolean;
+    close(): Promise<void>;
+  };
+}
+interface GrpcHost {
+  addService(definition: object, handlers: object): void;
+  bindAsync(address: string, credentials: unknown, bound: (error: Error | null, port: number) => void): void;
+  forceShutdown(): void;
+}
+interface GrpcCall {
+  write(frame: Uint8Array): boolean;
+  cancel(): void;
+  on(event: 'data' | 'error', listener: () => void): void;
+}
+interface Grpc {
+  readonly Server: new (options?: object) => GrpcHost;
+  readonly Client: new (address: string, credentials: unknown) => {
+    makeBidiStreamRequest(path: string, serialize: (frame: Uint8Array) => Buffer, deserialize: (bytes: Buffer) => Buffer): GrpcCall;
+    close(): void;
+  };
+  readonly credentials: { createInsecure(): unknown };
+  readonly ServerCredentials: { createInsecure(): unknown };
+}
 
 const ENTRIES_OF_BATCH = 64;
 /** As a small memory is written into the log. */
@@ -115,7 +142,7 @@ async function barePipe(grpc: Grpc): Promise<Pipe> {
   const host = new grpc.Server();
   const pipe: Pipe = { send: (frame) => void call.write(frame), received: () => undefined, close: async () => (call.cancel(), client.close(), host.forceShutdown()) };
   host.addService({ stream: method }, {
-    stream: (call: import('@grpc/grpc-js').ServerDuplexStream<Buffer, Buffer>) => {
+    stream: (call: GrpcCall) => {
       call.on('error', () => undefined);
       call.on('data', () => pipe.received());
     },
@@ -127,7 +154,7 @@ async function barePipe(grpc: Grpc): Promise<Pipe> {
 }
 
 async function linkedPipe(grpc: Grpc, PeerLinks: Peers['PeerLinks']): Promise<Pipe> {
-  const [near, far] = ['near', 'far'].map(parseNodeId) as [ReturnType<typeof parseNodeId>, ReturnType<typeof parseNodeId>];
+  const [near, far] = [parseNodeId('near'), parseNodeId('far')];
   const pipe: Pipe = { send: (frame) => void links.send(stream, frame), received: () => undefined, close: async () => (await links.close(), await others.close(), host.forceShutdown()) };
   let opened: (stream: number) => void = () => undefined;
   const nothing = (): void => undefined;
@@ -136,7 +163,7 @@ async function linkedPipe(grpc: Grpc, PeerLinks: Peers['PeerLinks']): Promise<Pi
   const host = new grpc.Server({ interceptors: [limitReadAhead(1)] });
   others.addService(host);
   const address = `127.0.0.1:${await listening(grpc, host)}`;
-  const links = new PeerLinks({ ...common, self: near, addressOf: () => address, replication: { opened: (_peer, made) => opened(made), failed: nothing, accepted: nothing, closed: nothing, received: nothing } });
+  const links = new PeerLinks({ ...common, self: near, addressOf: () => address, replication: { opened: (_peer: string, made: number) => opened(made), failed: nothing, accepted: nothing, closed: nothing, received: nothing } });
   const stream = await new Promise<number>((resolve) => {
     opened = resolve;
     links.openStream(far);
@@ -144,7 +171,7 @@ async function linkedPipe(grpc: Grpc, PeerLinks: Peers['PeerLinks']): Promise<Pi
   return pipe;
 }
 
-function listening(grpc: Grpc, host: import('@grpc/grpc-js').Server): Promise<number> {
+function listening(grpc: Grpc, host: GrpcHost): Promise<number> {
   return new Promise((resolve, reject) => {
     host.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, port) => (error === null ? resolve(port) : reject(error)));
   });
