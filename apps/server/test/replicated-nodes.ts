@@ -154,7 +154,7 @@ export class ReplicatedNodes {
     const performer = new ReplicationPerformer(parts, state, streams, dispatch, {
       partitionOf: (one) => partitionOf(one, DEFAULT_PARTITIONS), onReport: (effect) => void reports.push(effect), onFailed: (error) => void failures.push(error), retryMs: 10,
     });
-    const journal = new ReplicatedJournal(performer, core, state, parts.log, dispatch, { defaultLevel: 'quorum' });
+    const journal = new ReplicatedJournal(performer, core, parts.log, { defaultLevel: 'quorum' });
     const node: Omit<Running, 'engine'> = {
       id, directory, core, journal, state, reports, failures, dispatch, streams: new Map(), driver: new Driver(core, systemClock, (effect) => performer.perform(effect)),
     };

@@ -119,7 +119,7 @@ export class ReplicatedNode implements Journal {
       retainFrom: () => core.retainFrom() ?? { needed: log.status().nextLsn, mustKeep: log.status().nextLsn },
       records: () => core.replicationRecords(),
     };
-    const journal = new ReplicatedJournal(performer, view, this.#state, log, (event) => this.#replicate(event), { defaultLevel: ack });
+    const journal = new ReplicatedJournal(performer, view, log, { defaultLevel: ack });
     this.#running = { core, performer, journal, driver: new Driver(core, systemClock, (effect) => this.#perform(effect)) };
     this.#dispatch({ kind: 'joined', clusterId, founded });
     this.#dispatch({ kind: 'members', nodes: this.#seen });

@@ -37,7 +37,7 @@ export interface Journal {
 export interface JournalParts {
   readonly nodeId: NodeId;
   readonly log: WriteAheadLog;
-  readonly store: Pick<MemoryStore, 'applied' | 'copyOut' | 'merge' | 'flush' | 'spaces'>;
+  readonly store: Pick<MemoryStore, 'applied' | 'backlog' | 'copyOut' | 'merge' | 'flush' | 'spaces'>;
   /** Hands durable entries to the store, in log order and without gaps. Throws when the store refuses: the node has failed then. */
   apply(entries: readonly LoggedOperation[]): void;
   /** Says that a stamp of another node was seen, so that ours come after it. */

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { parseNodeId as nodeIdOf, plusMs, Random } from '@engram/kernel';
 import { systemClock } from '@engram/kernel/node';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -5,6 +6,7 @@ import { contents, fullFileSystem, partition, ReplicatedNodes, space, until, typ
 import type { MemoryDraft } from '../engine/draft.js';
 import { openEngine } from '../engine/engine.js';
 import type { WriteOptions } from '../engine/engine-types.js';
+import { openStateStore } from './state-store.js';
 
 let nodes: ReplicatedNodes;
 
@@ -120,11 +122,11 @@ describe('a session token', () => {
   });
 });
 
-describe('a crash', () => {
+describe('a crash or a stop', () => {
   /** lmdb gets nothing before the end, so that a start has only the log. */
   const logOnly: NodeOptions = { engine: { memory: { flushEveryMs: 60_000, flushAtOperations: 50_000, backlogOperationsMax: 100_000 } } };
 
-  test('of a replica loses nothing and doubles nothing, and writes go on meanwhile', async () => {
+  test('of a replica amid writes loses nothing and doubles nothing, and writes go on meanwhile', async () => {
     await three(logOnly);
     const texts = numbered(0, 300);
     await store('a', texts.slice(0, 100));
@@ -166,11 +168,15 @@ describe('a crash', () => {
     await settled(['a', 'b', 'c'], [...texts, 'after']);
   });
 
-  test('after an orderly stop the same disk goes on', async () => {
+  test('an orderly stop writes down how far the copy has come, and the same disk goes on', async () => {
     await three();
     await store('a', ['one'], { ack: 'all' });
     const storage = nodes.get('c').state.storageId;
     const directory = await nodes.stop('c');
+    // Everything before the last entry is in the record.
+    const state = await openStateStore(join(directory, 'cluster'), Random.fromSeed(1));
+    expect(state.copyRecords()).toMatchObject([{ partition, seq: 2, lsn: 2 }]);
+    await state.close();
     await store('a', ['two']);
     await nodes.start('c', directory);
     expect(nodes.get('c').state).toMatchObject({ storageId: storage, fresh: false });

@@ -1,12 +1,11 @@
 /** The journal of a node in a cluster: a write is answered once as many copies have it as was asked for. */
 import { EngramError } from '@engram/kernel';
 import type { Lsn, WriteAheadLog } from '@engram/replication';
-import type { Position, ReplicationCore, ReplicationEvent, SessionToken, WriteRefusal } from '@engram/replication/core';
+import type { Position, ReplicationCore, SessionToken, WriteRefusal } from '@engram/replication/core';
 import type { AckLevel, Durability } from '../engine/engine-types.js';
 import type { Journal, JournalWrite } from '../engine/journal.js';
 import type { ReplicationPerformer } from './replication-performer.js';
 import type { Settlement } from './requests.js';
-import type { StateStore } from './state-store.js';
 
 /** The questions that a journal has besides its events. */
 export type ReplicationView = Pick<ReplicationCore, 'retainFrom' | 'records'>;
@@ -25,23 +24,18 @@ export class ReplicatedJournal implements Journal {
   readonly defaultLevel: AckLevel;
   readonly #performer: ReplicationPerformer;
   readonly #replication: ReplicationView;
-  readonly #state: StateStore;
   readonly #log: Pick<WriteAheadLog, 'status'>;
-  readonly #dispatch: (event: ReplicationEvent) => void;
   readonly #closeMs: number;
   #first: Lsn;
   #closing: Promise<void> | undefined;
+  /** After `close` nothing changes any more, and the state may be closed before the log is cut for the last time. */
+  #retained: Promise<number> | undefined;
 
-  constructor(
-    performer: ReplicationPerformer, replication: ReplicationView, state: StateStore, log: Pick<WriteAheadLog, 'status'>,
-    dispatch: (event: ReplicationEvent) => void, options: ReplicatedJournalOptions,
-  ) {
+  constructor(performer: ReplicationPerformer, replication: ReplicationView, log: Pick<WriteAheadLog, 'status'>, options: ReplicatedJournalOptions) {
     this.defaultLevel = options.defaultLevel;
     this.#performer = performer;
     this.#replication = replication;
-    this.#state = state;
     this.#log = log;
-    this.#dispatch = dispatch;
     this.#closeMs = options.closeMs ?? 1_000;
     this.#first = log.status().firstLsn;
   }
@@ -53,16 +47,16 @@ export class ReplicatedJournal implements Journal {
     const [{ partition }] = writes as readonly [JournalWrite, ...JournalWrite[]];
     for (const { payload, operation } of writes) this.#performer.remember(payload, operation);
     const entries = writes.map(({ hlc, payload }) => ({ hlc, payload }));
-    return this.#durability(await this.#ask((request) => ({ kind: 'append', request, partition, entries, level })), partition);
+    return this.#durability(await this.#performer.ask((request) => ({ kind: 'append', request, partition, entries, level })), partition);
   }
 
   async confirm(partition: number, level: AckLevel): Promise<Durability> {
-    return this.#durability(await this.#ask((request) => ({ kind: 'confirm', request, partition, level })), partition);
+    return this.#durability(await this.#performer.ask((request) => ({ kind: 'confirm', request, partition, level })), partition);
   }
 
   /** Answers as soon as this node has applied what the token stands for, or after `waitMs` (0: at once). */
   async awaitPosition(token: SessionToken, waitMs: number): Promise<Freshness> {
-    const settlement = await this.#ask((request) => ({ kind: 'await-position', request, token, waitMs }));
+    const settlement = await this.#performer.ask((request) => ({ kind: 'await-position', request, token, waitMs }));
     return settlement.kind === 'stale' ? { fresh: false, position: settlement.position } : { fresh: true };
   }
 
@@ -70,10 +64,8 @@ export class ReplicatedJournal implements Journal {
    * The log itself keeps `wal.retain_bytes` for replicas that are behind, and a snapshot serves those that are further;
    * only what no quorum has must never go. What is cut off is in the records from now on and nowhere else.
    */
-  async retainFrom(): Promise<number> {
-    const { mustKeep } = this.#replication.retainFrom();
-    await Promise.all(this.#replication.records().map((record) => this.#state.putCopyRecord(record)));
-    return mustKeep;
+  retainFrom(): Promise<number> {
+    return this.#retained ?? this.#retain();
   }
 
   trimmed(): void {
@@ -91,10 +83,15 @@ export class ReplicatedJournal implements Journal {
   async #runClose(): Promise<void> {
     await this.#performer.requests.emptied(this.#closeMs);
     await this.#performer.close(new EngramError('shutting_down', 'This node is shutting down.'));
+    this.#retained = this.#retain();
+    // Whoever cuts the log hears of it; nothing is lost by a log that is not cut.
+    await this.#retained.catch(() => undefined);
   }
 
-  #ask(event: (request: number) => ReplicationEvent): Promise<Settlement> {
-    return this.#performer.requests.open((request) => this.#dispatch(event(request)));
+  async #retain(): Promise<number> {
+    const { mustKeep } = this.#replication.retainFrom();
+    await this.#performer.putRecords(this.#replication.records());
+    return mustKeep;
   }
 
   #durability(settlement: Settlement, partition: number): Durability {

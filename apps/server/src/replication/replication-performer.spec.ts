@@ -73,6 +73,17 @@ describe('the log', () => {
     expect(log.status().nextLsn).toBe(1);
   });
 
+  test('a store that is too far behind holds the log back, and one that cannot go on refuses', async () => {
+    let flushes = 0;
+    const behind = { ...store, backlog: () => ({ operations: 1, bytes: 1, saturated: true }), flush: async () => { if (++flushes > 1) throw new EngramError('disk_full', 'the store cannot grow'); } } as MemoryStore;
+    const slow = new ReplicationPerformer({ nodeId: here, log, store: behind, apply: () => {}, observe: () => {} }, {} as StateStore, { openStream: () => {}, send: () => {}, closeStream: () => {} }, (event) => void events.push(event), { partitionOf: () => 7, onReport: () => {} });
+    slow.perform({ kind: 'append-log', id: 1, entries: [entry(1, epochOpenPayload)] });
+    await until(() => events.length === 1);
+    slow.perform({ kind: 'append-log', id: 2, entries: [entry(2, epochOpenPayload)] });
+    await until(() => events.length === 2);
+    expect(events).toEqual([{ kind: 'appended', id: 1, first: 1 }, { kind: 'append-failed', id: 2, indeterminate: false, message: 'the store cannot grow' }]);
+  });
+
   test('a refusal of the log is passed on, with its code kept for who asked', async () => {
     await log.close();
     expect(await performed({ kind: 'append-log', id: 1, entries: [entry(1, epochOpenPayload)] })).toMatchObject({ kind: 'append-failed', indeterminate: false });
@@ -135,6 +146,20 @@ describe('records', () => {
     };
     expect(await performed({ kind: 'persist', id: 1, record: record(1, 1) })).toEqual({ kind: 'persisted', id: 1 });
     expect(failures).toEqual([]);
+  });
+
+  test('of a second try are the latest there are, never an earlier one', async () => {
+    const written: CopyRecord[] = [];
+    let full = true;
+    put = async (one) => {
+      if (full) throw new EngramError('disk_full', 'no room');
+      written.push(one);
+    };
+    performer.perform({ kind: 'persist', id: 1, record: record(1, 1) });
+    await expect(performer.putRecords([record(1, 2)])).rejects.toMatchObject({ code: 'disk_full' });
+    full = false;
+    await until(() => events.length === 1);
+    expect(written).toEqual([record(1, 2)]);
   });
 
   test('that can never be written stop the node', async () => {

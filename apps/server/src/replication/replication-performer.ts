@@ -5,7 +5,7 @@ import type { Lsn } from '@engram/replication';
 import { readPayload, type AppliedEntry, type CopyRecord, type ReplicationEffect, type ReplicationEvent } from '@engram/replication/core';
 import type { JournalParts } from '../engine/journal.js';
 import { LogWalks } from './log-walks.js';
-import { Requests } from './requests.js';
+import { Requests, type Settlement } from './requests.js';
 import { decodeChunk, encodeChunk } from './snapshot-chunk.js';
 import type { StateStore } from './state-store.js';
 
@@ -53,7 +53,9 @@ export class ReplicationPerformer {
   readonly #decoded = new WeakMap<Uint8Array, Operation>();
   readonly #snapshots = new Map<number, readonly SpaceId[]>();
   readonly #underWay = new Set<Promise<void>>();
-  #records: { readonly id: number; readonly record: CopyRecord }[] = [];
+  /** Of each partition the record that was asked for last. An earlier one must never be put over it, also not by a second try. */
+  readonly #latest = new Map<number, CopyRecord>();
+  #records: { readonly id: number; readonly partition: number }[] = [];
   #recording: Promise<void> | undefined;
   #lastLogError: EngramError | undefined;
   #mergedBytes = 0;
@@ -102,6 +104,17 @@ export class ReplicationPerformer {
     }
   }
 
+  /** Asks replication, and passes on its answer. Rejects when this node performs nothing any more. */
+  ask(event: (request: number) => ReplicationEvent): Promise<Settlement> {
+    return this.requests.open((request) => this.#dispatch(event(request)));
+  }
+
+  /** Makes these the records of their partitions. Rejects when the disk does not take them; nothing is retried then. */
+  async putRecords(records: readonly CopyRecord[]): Promise<void> {
+    for (const record of records) this.#latest.set(record.partition, record);
+    await Promise.all(records.map((record) => this.#state.putCopyRecord(record)));
+  }
+
   /** The log was cut. */
   trimmed(first: Lsn): void {
     this.#dispatch({ kind: 'log-trimmed', first });
@@ -120,6 +133,8 @@ export class ReplicationPerformer {
     try {
       // What cannot be applied must not get into the log, where every start would meet it again.
       for (const { origin, payload } of entries) if (origin !== this.#parts.nodeId) this.#decode(payload);
+      // A replica is not asked whether its store keeps up, so that it has to hold the others back itself.
+      if (this.#parts.store.backlog().saturated) await this.#parts.store.flush();
       const { first } = await this.#parts.log.append(entries);
       this.#dispatch({ kind: 'appended', id, first });
     } catch (cause) {
@@ -131,7 +146,8 @@ export class ReplicationPerformer {
 
   /** Records that are asked for while others are written go together with the next, and are answered in order. */
   #persist({ id, record }: EffectOf<'persist'>): void {
-    this.#records.push({ id, record });
+    this.#latest.set(record.partition, record);
+    this.#records.push({ id, partition: record.partition });
     if (this.#recording) return;
     this.#recording = this.#record().finally(() => (this.#recording = undefined));
     this.#run(this.#recording);
@@ -151,10 +167,9 @@ export class ReplicationPerformer {
     }
   }
 
-  async #put(records: readonly { readonly record: CopyRecord }[]): Promise<boolean> {
-    // Of a partition only the last counts, and it holds what the earlier ones did.
-    const last = new Map(records.map(({ record }) => [record.partition, record]));
-    const outcomes = await Promise.allSettled([...last.values()].map((record) => this.#state.putCopyRecord(record)));
+  async #put(records: readonly { readonly partition: number }[]): Promise<boolean> {
+    const partitions = [...new Set(records.map(({ partition }) => partition))];
+    const outcomes = await Promise.allSettled(partitions.map((partition) => this.#state.putCopyRecord(this.#latest.get(partition)!)));
     const failed = outcomes.find((outcome) => outcome.status === 'rejected');
     if (failed === undefined) return true;
     const error = engramError(failed.reason);

@@ -38,7 +38,7 @@ export async function startOf(log: WriteAheadLog, state: StateStore, options: St
     await state.putLogFirst(logFirst);
   }
   const records = state.copyRecords();
-  const ends = new Map(records.map(({ partition, seq, lsn }) => [partition, { seq, lsn }]));
+  const ends = new Map(records.map(({ partition, seq, lsn, lineage }) => [partition, { seq, lsn, epoch: lineage.at(-1)?.epoch ?? 0 }]));
   for (const { partition, lsn } of records) if (lsn >= nextLsn) throw broken(`copy/${partition} has entry ${lsn}, and the log ends before entry ${nextLsn}`);
   const entries: LoggedEntry[] = [];
   for await (const { lsn, entry } of log.read(Math.max(logFirst, firstLsn) as Lsn)) {
@@ -46,7 +46,8 @@ export async function startOf(log: WriteAheadLog, state: StateStore, options: St
     if (end === undefined || lsn > end.lsn) {
       const expected = (end?.seq ?? 0) + 1;
       if (entry.seq !== expected) throw broken(`entry ${lsn} is number ${entry.seq} of partition ${entry.partition}, where ${expected} should follow`);
-      ends.set(entry.partition, { seq: entry.seq, lsn });
+      if (entry.epoch < (end?.epoch ?? 0)) throw broken(`entry ${lsn} is of epoch ${entry.epoch} of partition ${entry.partition}, after epoch ${end!.epoch} began`);
+      ends.set(entry.partition, { seq: entry.seq, lsn, epoch: entry.epoch });
     }
     entries.push({ lsn, entry: withoutContent(entry) });
   }
