@@ -134,29 +134,32 @@ export class HttpForwarder {
     const { method, body, deadlineMs, signal: client } = request;
     const safe = method === 'GET' || method === 'HEAD';
     const idempotent = request.idempotent ?? (safe || request.headers['idempotency-key'] !== undefined);
-    const deadline = AbortSignal.timeout(Math.max(0, Math.floor(deadlineMs)));
-    const signal = client === undefined ? deadline : AbortSignal.any([deadline, client]);
+    const limit = new Limit(deadlineMs, client);
     let written = false;
     for (let tries = 1; ; tries += 1) {
       const thisTry: Try = { written: false };
       try {
-        return await this.#once(to, peer, request, headers, thisTry, signal);
+        return await this.#once(to, peer, request, headers, thisTry, limit);
       } catch (cause) {
         written ||= thisTry.written;
         const failed = { to, written, safe, cause };
-        if (client?.aborted === true) throw clientGone(failed);
-        if (deadline.aborted) throw tooLate(failed, deadlineMs);
+        if (limit.reached !== undefined) throw limit.reached === 'client' ? clientGone(failed) : tooLate(failed, deadlineMs);
         if (!thisTry.written) peer.breaker.failed(performance.now());
         const again = tries === 1 && (!written || idempotent) && !isStream(body) && peer.breaker.state(performance.now()) !== 'open';
-        if (!again) throw notReached(failed);
+        if (!again) {
+          limit.lift();
+          throw notReached(failed);
+        }
       }
     }
   }
 
-  async #once(to: NodeId, peer: Peer, { method, path, body }: ForwardedRequest, headers: Record<string, string | string[]>, thisTry: Try, signal: AbortSignal): Promise<ForwardedAnswer> {
+  async #once(to: NodeId, peer: Peer, { method, path, body }: ForwardedRequest, headers: Record<string, string | string[]>, thisTry: Try, limit: Limit): Promise<ForwardedAnswer> {
+    const { signal } = limit;
     const answer = peer.pool.request<Try>({ method, path, headers, body: body ?? null, opaque: thisTry, signal, headersTimeout: 0, bodyTimeout: 0 });
     const { statusCode, headers: given, body: answered } = await unlessAborted(answer, signal);
     peer.breaker.succeeded();
+    answered.once('close', () => limit.lift());
     return { status: statusCode, headers: answerHeaders(given, to), body: answered };
   }
 
@@ -175,6 +178,42 @@ export class HttpForwarder {
   #connect(address: string): Dispatcher {
     const { poolSize, connectTimeoutMs = 500 } = this.#options;
     return new Pool(`http://${address}`, { connections: poolSize, pipelining: 1, connect: { timeout: connectTimeoutMs } }).compose(noteWritten);
+  }
+}
+
+/**
+ * How long a request may last: until its deadline or until its client goes. Combined signals of the platform would do the
+ * same, and cost as much as the whole request does.
+ */
+class Limit {
+  reached: 'deadline' | 'client' | undefined;
+  readonly #controller = new AbortController();
+  readonly #client: AbortSignal | undefined;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(ms: number, client: AbortSignal | undefined) {
+    this.#client = client;
+    this.#timer = setTimeout(() => this.#end('deadline'), Math.max(0, ms));
+    if (client?.aborted === true) this.#end('client');
+    else client?.addEventListener('abort', this.#clientGone, { once: true });
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** The request is over. */
+  lift(): void {
+    clearTimeout(this.#timer);
+    this.#client?.removeEventListener('abort', this.#clientGone);
+  }
+
+  readonly #clientGone = (): void => this.#end('client');
+
+  #end(by: 'deadline' | 'client'): void {
+    this.reached ??= by;
+    this.lift();
+    this.#controller.abort();
   }
 }
 

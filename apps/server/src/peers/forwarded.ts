@@ -14,6 +14,7 @@ export const servedByHeader = 'x-engram-served-by';
 export const passedHeaders: readonly string[] = [
   'accept',
   'authorization',
+  'content-encoding',
   'content-type',
   'idempotency-key',
   'traceparent',
