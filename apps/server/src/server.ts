@@ -53,7 +53,7 @@ export async function startServer(loaded: LoadedConfig, log: Logger): Promise<Ru
     // Bound before anything is served, so that a taken port stops the start; silent until everything else listens.
     const part = (membership = await openMembership(config, engine, replicated, log));
     engine.holdWritesWhile(() => reasonForming(part));
-    http = createHttpServer({ engine, membership, log, metrics, limits: httpLimits(config), effectiveConfig: () => printableConfig(loaded), onShutdownRequested: () => requestShutdown() });
+    http = createHttpServer({ engine, membership, log, metrics, limits: httpLimits(config), effectiveConfig: () => printableConfig(loaded), ...(replicated && { placement: replicated }), onShutdownRequested: () => requestShutdown() });
     const httpAddress = await listenHttp(http, config.server.http_bind);
     const grpc = await startGrpcServer({
       bind: formatAddress(config.server.grpc_bind),

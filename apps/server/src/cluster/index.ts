@@ -5,3 +5,4 @@ export type { Initialized } from './formation.js';
 export { clusterEventTypes, healthOfCluster, LoneMembership, peersOf, reasonForming, type ClusterEvent, type ClusterEventType, type ClusterPart, type Membership } from './membership.js';
 export { openSwimMembership, type MembershipLog } from './swim-membership.js';
 export { ReplicatedNode, type ReplicatedNodeOptions } from './replicated-node.js';
+export { balanceOf, placementOf, type Balance, type NodeLoad, type PlacementView } from './placement-view.js';

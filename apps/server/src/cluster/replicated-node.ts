@@ -13,9 +13,10 @@ import { ClusterNode, type ClusterEffect, type ClusterEvent, type FoundingPolici
 import { Driver, EngramError, type ClusterId, type NodeId, type Random, type SpaceId } from '@engram/kernel';
 import { systemClock } from '@engram/kernel/node';
 import { clusterMapCodec, decodeAcceptorState, type AcceptorState, type ClusterMap, type MapChange, type MapContent } from '@engram/placement';
-import type { ReplicationEffect, ReplicationEvent, ReplicationOptions } from '@engram/replication/core';
+import type { ReplicationEffect, ReplicationEvent, ReplicationOptions, ReplicationStatus } from '@engram/replication/core';
 import type { AckLevel, Durability, Journal, JournalParts, JournalWrite } from '../engine/index.js';
 import { PeerLinks, type PeerLog } from '../peers/index.js';
+import type { PlacementView } from './placement-view.js';
 import { openStateStore, ReplicatedJournal, ReplicationPerformer, startOf, type StateStore } from '../replication/index.js';
 
 export interface ReplicatedNodeOptions {
@@ -45,7 +46,7 @@ interface Running {
 }
 
 /** The journal of this node before and after it belongs to a cluster. Replication begins when it does. */
-export class ReplicatedNode implements Journal {
+export class ReplicatedNode implements Journal, PlacementView {
   readonly defaultLevel: AckLevel;
   readonly links: PeerLinks;
   readonly #parts: JournalParts;
@@ -91,7 +92,10 @@ export class ReplicatedNode implements Journal {
 
   /** Undefined before the node belongs to a cluster. */
   get core(): ClusterNode | undefined { return this.#running?.core; }
-  get map(): ClusterMap | undefined { return this.core?.map; }
+  map(): ClusterMap | undefined { return this.core?.map; }
+  replication(): ReplicationStatus | undefined { return this.core?.replicationStatus(systemClock.now()); }
+  partitionOf(space: SpaceId): number { return this.#options.partitionOf(space); }
+  steward(): NodeId | undefined { return this.core?.steward; }
   get card(): NodeCard { return this.#card; }
   /** Why this node cannot go on; undefined while it can. */
   get failure(): string | undefined { return this.#failure; }
@@ -143,7 +147,7 @@ export class ReplicatedNode implements Journal {
 
   /** Where a node of the roster, or one that membership tells of, is reached for a purpose. */
   addressOf(node: NodeId, purpose: 'grpc' | 'http'): string | undefined {
-    return this.#cards.get(node)?.addresses[purpose] ?? this.map?.roster.find(({ id }) => id === node)?.addresses[purpose];
+    return this.#cards.get(node)?.addresses[purpose] ?? this.map()?.roster.find(({ id }) => id === node)?.addresses[purpose];
   }
 
   // ── As a journal ─────────────────────────────────────────────────────────────────────────────────────────────────

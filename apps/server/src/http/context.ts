@@ -1,7 +1,7 @@
 import type { ErrorCode } from '@engram/kernel';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyBaseLogger, FastifyInstance, RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerDefault } from 'fastify';
-import type { Membership } from '../cluster/index.js';
+import type { Membership, PlacementView } from '../cluster/index.js';
 import type { PrintableValue } from '../config/index.js';
 import type { Engine } from '../engine/index.js';
 import type { Operation, ServerMetrics } from '../metrics/index.js';
@@ -22,6 +22,7 @@ export type HttpEngine = Pick<
 export interface RouteContext {
   readonly engine: HttpEngine;
   readonly membership: Membership;
+  readonly placement: PlacementView;
   readonly metrics: ServerMetrics;
   readonly log: FastifyBaseLogger;
   readonly limits: Required<HttpLimits>;

@@ -1,7 +1,6 @@
 /** Between what travels as JSON and what the engine works with. Parsing throws `invalid_argument` naming the field. */
 import { parseDuration, parseMemoryId, parseSpaceId, type SpaceId } from '@engram/kernel';
 import type { Cue, Memory, SpacePolicy, SpaceSummary } from '@engram/memory';
-import { DEFAULT_PARTITIONS, partitionOf } from '@engram/placement';
 import type { Static, TSchema } from 'typebox';
 import { peersOf, reasonForming, type Membership } from '../cluster/index.js';
 import { checkIdempotencyKey, type AckLevel, type BatchResult, type EngineHealth, type EngineStatus, type MemoryDraft, type RecallAnswer, type StoreResult } from '../engine/index.js';
@@ -108,7 +107,12 @@ export function recallFields(answer: RecallAnswer, include: 'embedding' | undefi
     })),
     confidence,
     partial,
-    missing: missing.map(({ space, reason }) => ({ partition: partitionOf(space, DEFAULT_PARTITIONS), space, reason })),
+    missing: missing.map(({ partition, space, node, reason }) => ({
+      partition,
+      ...(space === undefined ? {} : { space }),
+      ...(node === undefined ? {} : { node }),
+      reason,
+    })),
     penalty,
     took_ms: Math.round(tookMs * 1_000) / 1_000,
   };
