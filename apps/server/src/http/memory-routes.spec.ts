@@ -81,7 +81,7 @@ test('an acknowledgement that needs copies on other nodes is refused, and why is
   expect((await store({ content: 'x' }, { query: { ack: 'local' } })).status).toBe(201);
   const refused = await store({ content: 'x' }, { query: { ack: 'quorum' } });
   expect(refused).toMatchObject({ status: 400, body: { error: { code: 'invalid_argument' } } });
-  expect(refused.body.error?.['message']).toContain('stores its data alone');
+  expect(refused.body.error?.['message']).toContain('runs alone');
   expect(await store({ content: 'x' }, { query: { ack: 'most' } })).toMatchObject({
     status: 400,
     body: { error: { message: 'query field ack must be one of local, replica, quorum, all; got the string "most"' } },

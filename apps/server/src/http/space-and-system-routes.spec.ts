@@ -26,7 +26,7 @@ test('setting a policy makes the space and is answered with it', async () => {
   const set = await put({ ack: 'local', partition_policy: 'available' });
   expect([set.statusCode, set.json()]).toMatchObject([200, { space: 'planned', memories: 0, policy: { ack: 'local', partition_policy: 'available' }, durability: { requested: 'local', reached: 'local', copies: 1 } }]);
   expect(await get('/api/v1/spaces/planned')).toMatchObject({ status: 200, body: { policy: { ack: 'local', partition_policy: 'available' } } });
-  expect((await put({ ack: 'quorum' })).json()).toMatchObject({ error: { code: 'invalid_argument', message: expect.stringContaining('stores its data alone') as string } });
+  expect((await put({ ack: 'quorum' })).json()).toMatchObject({ error: { code: 'invalid_argument', message: expect.stringContaining('runs alone') as string } });
   expect((await put({ ttl: 'soon' })).statusCode).toBe(400);
   expect((await put({ akc: 'local' })).json()).toMatchObject({ error: { code: 'unknown_field', hint: 'Did you mean ack?' } });
 });
