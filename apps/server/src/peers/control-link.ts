@@ -73,7 +73,8 @@ export class ControlLink {
 
   /** Closes the stream when it was not used for long, or leads to where the peer no longer is. Whether nothing is left to keep. */
   tidy(address: string | undefined): boolean {
-    const idle = performance.now() - this.#usedAtMs > this.#options.timings.idleMs;
+    // One that is still being opened has something to send.
+    const idle = this.#stream?.open !== false && performance.now() - this.#usedAtMs > this.#options.timings.idleMs;
     if (idle) this.#stream?.close('idle');
     else if (address !== undefined && this.#stream !== undefined && address !== this.#address) {
       this.#stream.close('the peer has another address');

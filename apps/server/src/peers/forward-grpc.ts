@@ -44,7 +44,7 @@ export interface ForwardedCall {
   readonly signal?: AbortSignal;
 }
 
-const passedKeys = ['authorization', 'traceparent', 'tracestate', 'x-engram-session'];
+const passedKeys = ['authorization', 'traceparent', 'tracestate', 'x-engram-consistency', 'x-engram-session'];
 const reads: ReadonlySet<ForwardableMethod> = new Set(['get', 'list', 'recall'] as const);
 const sameBytes = (bytes: Buffer): Buffer => bytes;
 

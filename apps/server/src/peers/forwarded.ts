@@ -19,6 +19,7 @@ export const passedHeaders: readonly string[] = [
   'idempotency-key',
   'traceparent',
   'tracestate',
+  'x-engram-consistency',
   'x-memory-space',
   'x-request-id',
   'x-engram-session',

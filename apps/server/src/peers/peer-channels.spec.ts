@@ -75,12 +75,23 @@ test('another address means another connection; the old one is closed with its l
   expect(before.client.getChannel().getConnectivityState(false)).toBe(4);
 });
 
-test('a node that is forgotten, has no address or comes after the end has no connection', () => {
+test('what leads to where a node no longer is goes away without being asked for, and what is in use stays until then', () => {
   const channels = channelsOf(2);
   acquired(channels, 'control').release('done');
-  channels.forget(n2);
-  expect(channels.size).toBe(0);
+  const used = acquired(channels, 'replication');
+  channels.tidy();
+  expect(channels.size).toBe(2);
 
+  address = undefined;
+  channels.tidy();
+  expect(channels.size).toBe(0);
+  expect(used.client.getChannel().getConnectivityState(false)).not.toBe(4);
+  used.release('done');
+  expect(used.client.getChannel().getConnectivityState(false)).toBe(4);
+});
+
+test('a node without an address has no connection, and after the end no node has', () => {
+  const channels = channelsOf(2);
   address = undefined;
   expect(channels.acquire(n2, 'control')).toBeUndefined();
   address = '127.0.0.1:1';

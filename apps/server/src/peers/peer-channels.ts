@@ -77,11 +77,13 @@ export class PeerChannels {
     return size;
   }
 
-  /** Drops the connections to a node that nobody uses, and stops handing out the others. */
-  forget(node: NodeId): void {
-    const slots = this.#slots.get(node);
-    for (const [index, slot] of [...(slots ?? [])]) this.#retire(slots!, index, slot);
-    this.#slots.delete(node);
+  /** Hands out no more what leads to where a node no longer is; closes what of it nobody uses. */
+  tidy(): void {
+    for (const [node, slots] of this.#slots) {
+      const address = this.#options.addressOf(node);
+      for (const [index, slot] of [...slots]) if (slot.address !== address) this.#retire(slots, index, slot);
+      if (slots.size === 0) this.#slots.delete(node);
+    }
   }
 
   close(): void {

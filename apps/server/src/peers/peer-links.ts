@@ -237,6 +237,7 @@ export class PeerLinks {
       const now = addressOf(peer);
       if (address !== undefined && now !== undefined && now !== address) frames.close('the peer has another address');
     }
+    this.channels.tidy();
   }
 
   stats(): PeerLinksStats {
