@@ -115,9 +115,3 @@ test('three nodes see each other; a killed one is dead to the others, its restar
   console.log(`seen by all others: ready to met ${seconds(metMs)}, SIGKILL to dead ${seconds(deadMs)}, ready to back ${seconds(backMs)}, SIGTERM to left ${seconds(leftMs)}`);
 });
 
-test('the first words of a node of a cluster are that each stores its data alone', async () => {
-  const [port] = (await freePorts(1)) as [number];
-  const process = await startProcess('engram-1', port, [port]);
-  nodes = [{ name: 'engram-1', swimPort: port, process }];
-  expect(process.output().split('\n')[0]).toContain('nothing is replicated');
-});

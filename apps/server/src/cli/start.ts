@@ -130,7 +130,7 @@ export function renderBanner({ version, nodeId, httpAddress, grpcAddress, swimAd
     `  node   ${nodeId}`,
     `  HTTP   ${url}  (documentation at ${url}/docs)`,
     `  gRPC   ${reachable(grpcAddress)}`,
-    ...(swimAddress === undefined ? [] : [`  swim   ${swimAddress}  (name it as a --seed of the next node; each node stores its data alone)`]),
+    ...(swimAddress === undefined ? [] : [`  swim   ${swimAddress}  (name it as a --seed of the next node)`]),
     `  data   ${dataDirectory}`,
     '',
     `  store   curl -s ${url}/api/v1/memory -H 'content-type: application/json' -d '{"content":"The first thing I remember"}'`,
