@@ -19,6 +19,7 @@ import { completeDraft, fingerprintOf, sameMemory, type MemoryDraft } from './dr
 import type { AckLevel, BatchResult, Durability, EngineHealth, EngineLog, EngineOptions, EngineStatus, ListRequest, StoreResult, WriteOptions } from './engine-types.js';
 import { gatherRecall, type RecallAnswer, type RecallRequest } from './gather-recall.js';
 import { healthOf } from './health.js';
+import { itemKey } from './idempotency-key.js';
 import type { Journal, JournalFactory, JournalWrite } from './journal.js';
 import { LocalJournal } from './local-journal.js';
 import { idConflict, idempotencyConflict, idForgotten, memoryNotFound, refusal, shuttingDown, spaceNotFound, writesHeld } from './refusals.js';
@@ -241,7 +242,7 @@ export class Engine {
     this.#checkReadable();
     const spaces = request.spaces === '*' ? this.spaces().map(({ space }) => space) : [...new Set(request.spaces)];
     for (const space of spaces) this.#checkSpace(space);
-    return gatherRecall(this.#store, spaces, { timeoutMs: this.recallTimeoutMs, ...request }, () => performance.now());
+    return gatherRecall(this.#store, spaces, { timeoutMs: this.recallTimeoutMs, ...request }, (space) => this.#partitions.of(space), () => performance.now());
   }
 
   spaces(): readonly SpaceSummary[] {
@@ -481,11 +482,6 @@ function inParts(items: readonly AcceptedItem[]): AcceptedItem[][] {
     }
   }
   return parts;
-}
-
-/** Each item of a batch under one idempotency key has a key of its own, so that a repeated batch repeats item by item. */
-function itemKey(key: string | undefined, index: number): string | undefined {
-  return key === undefined ? undefined : `${key}#${index}`;
 }
 
 function storedBy(write: Write): Memory {

@@ -1,4 +1,4 @@
-import type { SpaceId } from '@engram/kernel';
+import type { NodeId, SpaceId } from '@engram/kernel';
 import type { Cue, Memory, MemoryStore, ScoreParts } from '@engram/memory';
 
 export interface RecallRequest {
@@ -22,7 +22,11 @@ export interface RecalledMemory {
 
 /** What a recall could not see. */
 export interface MissingPart {
-  readonly space: SpaceId;
+  /** The space, when one was asked for. */
+  readonly space?: SpaceId;
+  readonly partition: number;
+  /** The node that could not be asked, when one would have been. */
+  readonly node?: NodeId | undefined;
   readonly reason: string;
 }
 
@@ -42,7 +46,7 @@ export interface RecallAnswer {
  * Recalls from each space while there is time. When time runs out, the answer says what it did not see and its
  * confidence is lowered: `confidence × (1 − 0.5 × missing)`, missing being a share of the memories.
  */
-export function gatherRecall(store: MemoryStore, spaces: readonly SpaceId[], request: RecallRequest & { readonly timeoutMs: number }, nowMs: () => number): RecallAnswer {
+export function gatherRecall(store: MemoryStore, spaces: readonly SpaceId[], request: RecallRequest & { readonly timeoutMs: number }, partitionOf: (space: SpaceId) => number, nowMs: () => number): RecallAnswer {
   const { cue, limit, minConfidence, explain, timeoutMs } = request;
   const started = nowMs();
   const { hits, confidence, missed } = store.recall(
@@ -60,7 +64,7 @@ export function gatherRecall(store: MemoryStore, spaces: readonly SpaceId[], req
     memories: hits,
     confidence: confidence * (1 - penalty),
     partial: missed.length > 0,
-    missing: missed.map((space) => ({ space, reason: `not asked within ${timeoutMs} ms` })),
+    missing: missed.map((space) => ({ space, partition: partitionOf(space), reason: `not asked within ${timeoutMs} ms` })),
     penalty,
     tookMs: nowMs() - started,
   };

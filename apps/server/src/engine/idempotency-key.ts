@@ -11,3 +11,13 @@ export function checkIdempotencyKey(key: string, field: string): void {
     details: { field },
   });
 }
+
+/** Each item of a batch under one idempotency key has a key of its own, so that a repeated batch repeats item by item. */
+export function itemKey(key: string | undefined, index: number): string | undefined {
+  return key === undefined ? undefined : `${key}#${index}`;
+}
+
+/** The key that a client gave, of one that may be an item's. */
+export function givenKey(key: string): string {
+  return key.replace(/#\d{1,9}$/, '');
+}

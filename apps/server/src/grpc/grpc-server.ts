@@ -3,6 +3,7 @@ import { EngramError, OptionsError, type ErrorCode } from '@engram/kernel';
 import { limitReadAhead, MemoryDefinition, toGrpcService, type FinishedCall } from '@engram/rpc';
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
 import type { Operation } from '../metrics/definitions.js';
+import type { OperationsFor } from '../routing/index.js';
 import { memoryService, type GrpcEngine, type GrpcMetrics } from './memory-service.js';
 
 /** What the gRPC server accepts at most. */
@@ -23,6 +24,8 @@ export interface GrpcServerOptions {
   /** `host:port`; port 0 takes any free one. */
   readonly bind: string;
   readonly engine: GrpcEngine;
+  /** Who answers a call. @default the engine */
+  readonly operationsFor?: OperationsFor;
   /** A pino logger, or anything with this method. Calls are not logged one by one; what fails on our side is. */
   readonly log: { error(details: object, message: string): void };
   readonly metrics?: GrpcMetrics;
@@ -48,6 +51,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   const stopping = new AbortController();
   const handlers = memoryService({
     engine,
+    operationsFor: options.operationsFor,
     metrics,
     messageBytesMax: limits.maxMessageBytes,
     storeStreamsMax: limits.maxStoreStreams,

@@ -2,6 +2,8 @@ import { EngramError } from '@engram/kernel';
 import type { Handlers, ListRequest, ListResponse, MemoryDefinition, RecallRequest, StoreStreamRequest, StoreStreamResponse } from '@engram/rpc';
 import { StoredMemory } from '@engram/rpc';
 import type { BatchResult, Engine, MemoryDraft } from '../engine/index.js';
+import { forwardedByHeader } from '../peers/index.js';
+import type { Caller, MemoryOperations } from '../routing/index.js';
 import type { ServerMetrics } from '../metrics/index.js';
 import { overlapped } from '../overlapped.js';
 import { untilStopping } from './until-stopping.js';
@@ -10,11 +12,16 @@ import { cueOf, draftOf, durabilityMessage, memoryIdOf, memoryMessage, recallMes
 /** The part of the engine that gRPC needs. */
 export type GrpcEngine = Pick<Engine, 'nodeId' | 'store' | 'storeBatch' | 'get' | 'list' | 'forget' | 'recall' | 'recallTimeoutMs'>;
 
+/** What the service asks for on behalf of a call. */
+export type GrpcOperations = Pick<MemoryOperations, 'store' | 'storeBatch' | 'get' | 'list' | 'forget' | 'recall'>;
+
 /** The part of the metrics that gRPC needs. */
 export type GrpcMetrics = Pick<ServerMetrics, 'succeeded' | 'failed' | 'batchItems'>;
 
 export interface MemoryServiceOptions {
   readonly engine: GrpcEngine;
+  /** Who answers a call. @default the engine */
+  readonly operationsFor?: ((call: Caller) => GrpcOperations) | undefined;
   readonly metrics?: GrpcMetrics | undefined;
   /** Largest message that is sent; a page of a list is cut to fit into it. */
   readonly messageBytesMax: number;
@@ -38,12 +45,12 @@ const pageBytesBeside = 1_024;
 const memoryBytesBeside = 8;
 
 /** The Memory service of `engram.v1` over an engine. */
-export function memoryService({ engine, metrics, messageBytesMax, storeStreamsMax, stopping }: MemoryServiceOptions): Handlers<typeof MemoryDefinition> {
+export function memoryService({ engine, operationsFor = () => engine, metrics, messageBytesMax, storeStreamsMax, stopping }: MemoryServiceOptions): Handlers<typeof MemoryDefinition> {
   let storeStreams = 0;
   return {
-    async store(request) {
+    async store(request, call) {
       const draft = draftOf(required(request.draft, 'draft'));
-      return storeMessage(await engine.store(draft, writeOptionsOf(request)));
+      return storeMessage(await operationsFor(call).store(draft, writeOptionsOf(request, call.header(forwardedByHeader) !== undefined)));
     },
 
     async *storeStream(batches, call) {
@@ -52,34 +59,34 @@ export function memoryService({ engine, metrics, messageBytesMax, storeStreamsMa
       try {
         yield* overlapped(untilStopping(batches, stopping), async (batch) => {
           call.checkDeadline();
-          return storeBatch(engine, metrics, batch);
+          return storeBatch(operationsFor(call), metrics, batch);
         });
       } finally {
         storeStreams -= 1;
       }
     },
 
-    recall(request, call) {
-      return recallMessage(engine.recall(recallOf(request, engine.recallTimeoutMs, call.remainingMs())));
+    async recall(request, call) {
+      return recallMessage(await operationsFor(call).recall(recallOf(request, engine.recallTimeoutMs, call.remainingMs())));
     },
 
-    get({ memorySpace, id }) {
-      return { memory: memoryMessage(engine.get(spaceOf(memorySpace), memoryIdOf(id)), 'embedding') };
+    async get({ memorySpace, id }, call) {
+      return { memory: memoryMessage(await operationsFor(call).get(spaceOf(memorySpace), memoryIdOf(id)), 'embedding') };
     },
 
-    async forget(request) {
-      const { durability } = await engine.forget(spaceOf(request.memorySpace), memoryIdOf(request.id), writeOptionsOf(request));
+    async forget(request, call) {
+      const { durability } = await operationsFor(call).forget(spaceOf(request.memorySpace), memoryIdOf(request.id), writeOptionsOf(request));
       return { durability: durabilityMessage(durability) };
     },
 
-    list(request) {
-      return list(engine, request, messageBytesMax);
+    list(request, call) {
+      return list(operationsFor(call), request, messageBytesMax);
     },
   };
 }
 
 /** Every draft is kept or refused on its own; a batch that is wrong as a whole ends the stream. */
-async function storeBatch(engine: GrpcEngine, metrics: GrpcMetrics | undefined, batch: StoreStreamRequest): Promise<StoreStreamResponse> {
+async function storeBatch(operations: GrpcOperations, metrics: GrpcMetrics | undefined, batch: StoreStreamRequest): Promise<StoreStreamResponse> {
   const { sequence, drafts } = batch;
   const startedAt = performance.now();
   if (drafts.length === 0 || drafts.length > batchDraftsMax) {
@@ -95,7 +102,7 @@ async function storeBatch(engine: GrpcEngine, metrics: GrpcMetrics | undefined, 
       results[index] = { outcome: 'refused', error };
     }
   }
-  const stored = await engine.storeBatch(
+  const stored = await operations.storeBatch(
     converted.map(({ draft }) => draft),
     writeOptionsOf(batch),
   );
@@ -105,7 +112,7 @@ async function storeBatch(engine: GrpcEngine, metrics: GrpcMetrics | undefined, 
   return { sequence, results: results.map(resultMessage) };
 }
 
-function recallOf(request: RecallRequest, timeoutMsDefault: number, remainingMs: number): Parameters<GrpcEngine['recall']>[0] {
+function recallOf(request: RecallRequest, timeoutMsDefault: number, remainingMs: number): Parameters<MemoryOperations['recall']>[0] {
   const { cue, spaces, limit = recallLimitDefault, minConfidence, timeoutMs = timeoutMsDefault, explain } = request;
   requireRange('limit', limit, limitMax);
   requireRange('timeout_ms', timeoutMs, recallTimeoutMsMax);
@@ -121,11 +128,12 @@ function recallOf(request: RecallRequest, timeoutMsDefault: number, remainingMs:
 }
 
 /** A page ends early when the next memory would no longer fit into the message; its cursor is then the last that did. */
-function list(engine: GrpcEngine, request: ListRequest, messageBytesMax: number): ListResponse {
+async function list(operations: GrpcOperations, request: ListRequest, messageBytesMax: number): Promise<ListResponse> {
   const { memorySpace, tag, limit = listLimitDefault, after, includeEmbeddings } = request;
   requireRange('limit', limit, limitMax);
-  const page = engine.list(spaceOf(memorySpace), {
+  const page = await operations.list(spaceOf(memorySpace), {
     limit,
+    embeddings: includeEmbeddings,
     ...(tag === undefined ? {} : { tag }),
     ...(after === undefined ? {} : { after: memoryIdOf(after) }),
   });

@@ -1,7 +1,6 @@
 /** Between the messages of the contract and what the engine works with. Converts only: the engine checks what it is given. */
 import { EngramError, parseMemoryId, parseSpaceId, type MemoryId, type SpaceId } from '@engram/kernel';
 import type { Cue, Memory } from '@engram/memory';
-import { DEFAULT_PARTITIONS, partitionOf } from '@engram/placement';
 import {
   AckLevel as WireAck,
   errorToDetail,
@@ -16,7 +15,7 @@ import {
   type StoreResponse,
   type StoreResult as ResultMessage,
 } from '@engram/rpc';
-import { checkIdempotencyKey, type AckLevel, type BatchResult, type Durability, type MemoryDraft, type RecallAnswer, type StoreResult, type WriteOptions } from '../engine/index.js';
+import { checkIdempotencyKey, givenKey, type AckLevel, type BatchResult, type Durability, type MemoryDraft, type RecallAnswer, type StoreResult, type WriteOptions } from '../engine/index.js';
 
 /** @throws EngramError `invalid_argument` for a space or memory id that breaks its rule and a time that is none. */
 export function draftOf(message: DraftMessage): MemoryDraft {
@@ -59,8 +58,11 @@ const ackToWire: Readonly<Record<AckLevel, WireAck>> = {
   all: WireAck.ACK_LEVEL_ALL,
 };
 
-/** @throws EngramError `invalid_argument` for an ack level or an idempotency key that is none. */
-export function writeOptionsOf(message: { readonly ack: WireAck; readonly idempotencyKey?: string | undefined }): WriteOptions {
+/**
+ * @param forwarded Whether another node passed the request on: it may be an item of a batch, under a key made of the batch's.
+ * @throws EngramError `invalid_argument` for an ack level or an idempotency key that is none.
+ */
+export function writeOptionsOf(message: { readonly ack: WireAck; readonly idempotencyKey?: string | undefined }, forwarded = false): WriteOptions {
   const { ack: level, idempotencyKey } = message;
   const ack = ackOfWire[level];
   if (ack === undefined && level !== WireAck.ACK_LEVEL_UNSPECIFIED) {
@@ -69,7 +71,7 @@ export function writeOptionsOf(message: { readonly ack: WireAck; readonly idempo
       details: { field: 'ack' },
     });
   }
-  if (idempotencyKey !== undefined) checkIdempotencyKey(idempotencyKey, 'idempotency_key');
+  if (idempotencyKey !== undefined) checkIdempotencyKey(forwarded ? givenKey(idempotencyKey) : idempotencyKey, 'idempotency_key');
   return { ...(ack === undefined ? {} : { ack }), ...(idempotencyKey === undefined ? {} : { idempotencyKey }) };
 }
 
@@ -124,7 +126,7 @@ export function recallMessage({ memories, confidence, partial, missing, penalty,
     memories: memories.map(({ memory, score, confidence, parts }) => ({ memory: memoryMessage(memory, undefined), score, confidence, parts })),
     confidence,
     partial,
-    missing: missing.map(({ space, reason }) => ({ partition: partitionOf(space, DEFAULT_PARTITIONS), space, node: undefined, reason })),
+    missing: missing.map(({ partition, space, node, reason }) => ({ partition, space, node, reason })),
     penalty,
     tookMs,
   };

@@ -1,9 +1,10 @@
 import type { ErrorCode } from '@engram/kernel';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import type { FastifyBaseLogger, FastifyInstance, RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerDefault } from 'fastify';
+import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerDefault } from 'fastify';
 import type { Membership, PlacementView } from '../cluster/index.js';
 import type { PrintableValue } from '../config/index.js';
 import type { Engine } from '../engine/index.js';
+import type { MemoryOperations } from '../routing/index.js';
 import type { Operation, ServerMetrics } from '../metrics/index.js';
 import type { Admission } from './admission.js';
 import type { HttpLimits } from './limits.js';
@@ -20,7 +21,10 @@ export type HttpEngine = Pick<
 
 /** What routes are given. */
 export interface RouteContext {
+  /** This node: what it is and how it is. */
   readonly engine: HttpEngine;
+  /** The memory, for one request: of this node, or of the cluster behind it. */
+  readonly memoryFor: (request: FastifyRequest) => MemoryOperations;
   readonly membership: Membership;
   readonly placement: PlacementView;
   readonly metrics: ServerMetrics;

@@ -11,8 +11,10 @@ import { LoneMembership, type Membership, type PlacementView } from '../cluster/
 import type { PrintableValue } from '../config/index.js';
 import type { ServerMetrics } from '../metrics/index.js';
 import { publishOpenApi } from '../openapi/openapi.js';
+import type { OperationsFor } from '../routing/index.js';
 import { Admission } from './admission.js';
 import { readBodies } from './bodies.js';
+import { callerOf } from './caller.js';
 import { clusterSchemas } from './cluster-schemas.js';
 import { placementSchemas } from './placement-schemas.js';
 import type { HttpEngine, HttpServer, RouteContext } from './context.js';
@@ -32,6 +34,8 @@ import { requestValidators, validationError } from './validation.js';
 
 export interface HttpServerOptions {
   readonly engine: HttpEngine;
+  /** Who answers a request about memories. @default the engine */
+  readonly operationsFor?: OperationsFor;
   /** @default a node that runs alone */
   readonly membership?: Membership;
   /** A pino logger, or anything with its methods. Requests are not logged one by one; what fails on our side is. */
@@ -59,7 +63,7 @@ const unplaced: PlacementView = { map: () => undefined, replication: () => undef
 
 /** Builds the server; `listen` starts it, `close` lets requests under way finish and then stops. */
 export function createHttpServer(options: HttpServerOptions): HttpServer {
-  const { engine, log, metrics, effectiveConfig = () => [], placement = unplaced, onShutdownRequested } = options;
+  const { engine, operationsFor, log, metrics, effectiveConfig = () => [], placement = unplaced, onShutdownRequested } = options;
   const membership = options.membership ?? new LoneMembership(engine.nodeId, engine.status().startedAtMs);
   const limits = resolveHttpLimits(options.limits);
   const admission = new Admission(limits.storesInFlightMax, limits.storeBytesInFlightMax);
@@ -121,7 +125,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   answerUnknownRoutes(server);
   readBodies(server);
   publishOpenApi(server, engine.version);
-  const context: RouteContext = { engine, membership, placement, metrics, log, limits, admission, validators, effectiveConfig, onShutdownRequested };
+  const memoryFor: RouteContext['memoryFor'] = operationsFor === undefined ? () => engine : (request) => operationsFor(callerOf(request));
+  const context: RouteContext = { engine, memoryFor, membership, placement, metrics, log, limits, admission, validators, effectiveConfig, onShutdownRequested };
   // In a plugin of its own, so that the routes are added once the document above is listening for them.
   server.register(async (scope: HttpServer) => {
     for (const routes of [memoryRoutes, batchRoutes, recallRoutes, spaceRoutes, clusterRoutes, placementRoutes, systemRoutes]) routes(scope, context);

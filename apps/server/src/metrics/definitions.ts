@@ -7,6 +7,10 @@ export type Operation = (typeof operations)[number];
 export const batchOutcomes = ['stored', 'already_stored', 'refused'] as const;
 export type BatchOutcome = (typeof batchOutcomes)[number];
 
+/** Who answered a request: this node, the right one elsewhere, a copy in the place of its primary, or none. */
+export const requestRoutes = ['here', 'forwarded', 'fallback', 'nobody'] as const;
+export type RequestRoute = (typeof requestRoutes)[number];
+
 export const walStates = ['accepting', 'full', 'failed', 'closed'] as const;
 
 export const probeOutcomes = ['acked', 'acked_by_relay', 'acked_by_stream', 'failed'] as const;
@@ -72,6 +76,13 @@ export const metricDefinitions = {
   engram_cluster_members_left: { type: 'gauge', help: 'Other nodes that said goodbye and are not yet forgotten.' },
 
   engram_cluster_joined: { type: 'gauge', help: '1 while this node belongs to a cluster, 0 while one has yet to be formed or found, and on a node that runs alone.' },
+
+  engram_router_requests_total: {
+    type: 'counter',
+    help: 'Requests and items of batches, by who answered: this node, the primary elsewhere, a copy because the primary could not be asked, or nobody. 0 on a node that runs alone.',
+    labels: { ...operationLabel, route: requestRoutes.join(', ') },
+  },
+  engram_router_retries_total: { type: 'counter', help: 'Times a request was tried again on another node or after a pause. Many of them mean a failover, or a node that is hard to reach.' },
 
   engram_discovery_attempts_total: { type: 'counter', help: 'Times a source of discovery was asked.', labels: sourceLabel },
   engram_discovery_successes_total: { type: 'counter', help: 'Times it answered.', labels: sourceLabel },

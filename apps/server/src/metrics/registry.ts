@@ -3,7 +3,7 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import type { BatchResult, EngineStatus } from '../engine/index.js';
 import type { DiscoveryMetrics } from '@engram/discovery';
 import type { SwimMetrics } from '@engram/swim';
-import { metricDefinitions, operations, walStates, type BatchOutcome, type MetricDefinition, type MetricName, type Operation } from './definitions.js';
+import { metricDefinitions, operations, requestRoutes, walStates, type BatchOutcome, type MetricDefinition, type MetricName, type Operation, type RequestRoute } from './definitions.js';
 
 type NamesOf<Type extends MetricDefinition['type']> = { [Name in MetricName]: (typeof metricDefinitions)[Name]['type'] extends Type ? Name : never }[MetricName];
 
@@ -13,6 +13,7 @@ type BatchResultOutcome = BatchResult['outcome'];
 interface OperationSeries {
   readonly total: Counter.Internal;
   readonly seconds: Histogram.Internal<string>;
+  readonly routes: Readonly<Record<RequestRoute, Counter.Internal>>;
 }
 
 /** What the registry reads whenever it is scraped. */
@@ -51,6 +52,7 @@ export class ServerMetrics {
         {
           total: this.#counters.engram_operations_total.labels(operation),
           seconds: this.#histograms.engram_memory_operation_duration_seconds.labels(operation),
+          routes: Object.fromEntries(requestRoutes.map((route) => [route, this.#counters.engram_router_requests_total.labels(operation, route)])),
         },
       ]),
     ) as unknown as Readonly<Record<Operation, OperationSeries>>;
@@ -88,6 +90,15 @@ export class ServerMetrics {
     this.#countItems('stored', stored);
     this.#countItems('already_stored', alreadyStored);
     this.#countItems('refused', results.length - stored - alreadyStored);
+  }
+
+  /** Who answered, of so many requests or items. */
+  routed(operation: Operation, route: RequestRoute, requests = 1): void {
+    this.#byOperation[operation].routes[route].inc(requests);
+  }
+
+  routeRetried(): void {
+    this.#counters.engram_router_retries_total.inc();
   }
 
   /** For the log's `onFsync`. */

@@ -2,9 +2,10 @@ import { EngramError, type SpaceId } from '@engram/kernel';
 import { Readable } from 'node:stream';
 import { Type, type Static } from 'typebox';
 import type { ValidateFunction } from 'ajv';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { AckLevel, BatchResult, MemoryDraft } from '../../engine/index.js';
 import { overlapped } from '../../overlapped.js';
+import type { MemoryOperations } from '../../routing/index.js';
 import type { HttpServer, RouteContext } from '../context.js';
 import { knownError } from '../errors.js';
 import { parseJson } from '../json-body.js';
@@ -21,13 +22,13 @@ const NDJSON = 'application/x-ndjson';
 type Checked = { readonly draft: MemoryDraft } | { readonly error: EngramError };
 
 export function batchRoutes(server: HttpServer, context: RouteContext): void {
-  const { engine, metrics, limits, validators } = context;
+  const { memoryFor, metrics, limits, validators } = context;
   const isDraft = validators.compile(ref(schemas.MemoryDraft), 'body');
 
   /** Stores what can be stored together; the results are in the order of the items. */
-  async function storeGroup(items: readonly Checked[], options: { ack?: AckLevel; idempotencyKey?: string }): Promise<readonly BatchResult[]> {
+  async function storeGroup(memory: MemoryOperations, items: readonly Checked[], options: { ack?: AckLevel; idempotencyKey?: string }): Promise<readonly BatchResult[]> {
     const drafts = items.flatMap((item) => ('draft' in item ? [item.draft] : []));
-    const stored = drafts.length === 0 ? [] : await engine.storeBatch(drafts, options);
+    const stored = drafts.length === 0 ? [] : await memory.storeBatch(drafts, options);
     let next = 0;
     const results = items.map((item): BatchResult => ('draft' in item ? stored[next++]! : { outcome: 'refused', error: item.error }));
     metrics.batchItems(results);
@@ -36,19 +37,19 @@ export function batchRoutes(server: HttpServer, context: RouteContext): void {
 
   /** One line of results per line of drafts, in order. Reading waits for storing, and storing for the client to read, two groups at a time. */
   async function* storeLines(
-    lines: AsyncIterable<readonly Line[]>, space: SpaceId | undefined, ack: AckLevel | undefined, requestId: string, lineText: (fields: object) => string,
+    request: FastifyRequest, lines: AsyncIterable<readonly Line[]>, space: SpaceId | undefined, ack: AckLevel | undefined, lineText: (fields: object) => string,
   ): AsyncGenerator<string> {
     const started = performance.now();
     let answering = false;
     try {
       const answers = overlapped(lines, async (group) => {
         const items = group.map(({ bytes }) => checkLine(bytes, isDraft, space, limits.lineBytesMax));
-        const results = await storeGroup(items, ack === undefined ? {} : { ack }).catch((error: unknown): readonly BatchResult[] => {
+        const results = await storeGroup(memoryFor(request), items, ack === undefined ? {} : { ack }).catch((error: unknown): readonly BatchResult[] => {
           // Before the first result the whole request can still be refused; after it, only the lines can.
           if (!answering) throw error;
           return items.map(() => ({ outcome: 'refused', error: refusal(error) }));
         });
-        return results.map((result, i) => `${lineText(Object.assign(batchFields(result, requestId), { line: group[i]!.number }))}\n`).join('');
+        return results.map((result, i) => `${lineText(Object.assign(batchFields(result, request.id), { line: group[i]!.number }))}\n`).join('');
       });
       for await (const answer of answers) {
         answering = true;
@@ -105,11 +106,11 @@ export function batchRoutes(server: HttpServer, context: RouteContext): void {
           refuseKey(options.idempotencyKey);
           const lineText = reply.getSerializationFunction('200', NDJSON) ?? JSON.stringify;
           const lines = readLines(body, limits.lineBytesMax, limits.linesPerGroupMax);
-          const answer = Readable.from(storeLines(lines, space, query.ack, request.id, lineText), { objectMode: false, highWaterMark: 65_536 });
+          const answer = Readable.from(storeLines(request as FastifyRequest, lines, space, query.ack, lineText), { objectMode: false, highWaterMark: 65_536 });
           return (reply as FastifyReply).type(NDJSON).send(answer) as never;
         }
         const items = itemsOf(body, limits.batchItemsMax);
-        const results = await storeGroup(items.map((item) => checkItem(item, isDraft, space)), options);
+        const results = await storeGroup(memoryFor(request as FastifyRequest), items.map((item) => checkItem(item, isDraft, space)), options);
         metrics.succeeded('store_batch', (performance.now() - started) / 1_000);
         return results.map((result, index) => Object.assign(batchFields(result, request.id), { index }));
       },

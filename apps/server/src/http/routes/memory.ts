@@ -11,7 +11,7 @@ const tags = ['Memory'];
 const closed = { additionalProperties: false } as const;
 
 export function memoryRoutes(server: HttpServer, context: RouteContext): void {
-  const { engine } = context;
+  const { memoryFor } = context;
 
   server.post(
     '/api/v1/memory',
@@ -36,7 +36,7 @@ export function memoryRoutes(server: HttpServer, context: RouteContext): void {
     (request, reply) => measured(context, 'store', async () => {
       const { headers, query, body } = request;
       const space = spaceOf({ header: headers['x-memory-space'], query: query.space, body: body.memory_space });
-      const result = await engine.store(draftOf(body, space), writeOptionsOf(query.ack, headers['idempotency-key']));
+      const result = await memoryFor(request).store(draftOf(body, space), writeOptionsOf(query.ack, headers['idempotency-key']));
       reply.code(result.outcome === 'stored' ? 201 : 200);
       return storedFields(result, query.include);
     }),
@@ -56,12 +56,13 @@ export function memoryRoutes(server: HttpServer, context: RouteContext): void {
         response: { 200: Type.Array(ref(schemas.Memory), { description: 'One page of memories.' }) },
       },
     },
-    (request, reply) => measured(context, 'list', () => {
+    (request, reply) => measured(context, 'list', async () => {
       const { headers, query } = request;
       const { tag, limit = 100, cursor, include } = query;
       const space = spaceOf({ header: headers['x-memory-space'], query: query.space });
-      const { memories, next } = engine.list(space, {
+      const { memories, next } = await memoryFor(request).list(space, {
         limit,
+        embeddings: include === 'embedding',
         ...(tag === undefined ? {} : { tag }),
         ...(cursor === undefined ? {} : { after: parseMemoryId(cursor) }),
       });
@@ -84,10 +85,10 @@ export function memoryRoutes(server: HttpServer, context: RouteContext): void {
         response: { 200: ref(schemas.Memory) },
       },
     },
-    (request) => measured(context, 'get', () => {
+    (request) => measured(context, 'get', async () => {
       const { headers, query, params } = request;
       const space = spaceOf({ header: headers['x-memory-space'], query: query.space });
-      return memoryFields(engine.get(space, parseMemoryId(params.id)), query.include);
+      return memoryFields(await memoryFor(request).get(space, parseMemoryId(params.id)), query.include);
     }),
   );
 
@@ -109,7 +110,7 @@ export function memoryRoutes(server: HttpServer, context: RouteContext): void {
     (request, reply) => measured(context, 'forget', async () => {
       const { headers, query, params } = request;
       const space = spaceOf({ header: headers['x-memory-space'], query: query.space });
-      const { durability } = await engine.forget(space, parseMemoryId(params.id), writeOptionsOf(query.ack, undefined));
+      const { durability } = await memoryFor(request).forget(space, parseMemoryId(params.id), writeOptionsOf(query.ack, undefined));
       // An answer without a body says in a header what every answer to a write says.
       reply.code(204).header('x-engram-durability', `requested=${durability.requested}, reached=${durability.reached}, copies=${durability.copies}`);
       return null;

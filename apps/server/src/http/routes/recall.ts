@@ -1,12 +1,13 @@
 import { parseSpaceId, type SpaceId } from '@engram/kernel';
 import { Type, type Static } from 'typebox';
+import type { Consistency } from '../../routing/index.js';
 import type { HttpServer, RouteContext } from '../context.js';
 import * as schemas from '../schemas.js';
 import { cueOf, recallFields, spaceOf } from '../wire.js';
 import { measured } from './measured.js';
 
 type RecallBody = Static<typeof schemas.RecallBody>;
-type Tuning = Pick<RecallBody, 'limit' | 'min_confidence' | 'timeout_ms'>;
+type Tuning = Pick<RecallBody, 'limit' | 'min_confidence' | 'timeout_ms' | 'consistency'>;
 
 const { ref } = schemas;
 const tags = ['Recall'];
@@ -14,7 +15,7 @@ const description =
   'Ranks by words, by vectors when both sides have them, and by what is near the hits in time, tags and names. Answers with a confidence, and says what it could not see. Memories that are together larger than 64 MiB are refused with `payload_too_large`: ask with a lower `limit`.';
 
 export function recallRoutes(server: HttpServer, context: RouteContext): void {
-  const { engine } = context;
+  const { memoryFor } = context;
   server.post(
     '/api/v1/recall',
     {
@@ -30,11 +31,11 @@ export function recallRoutes(server: HttpServer, context: RouteContext): void {
         response: { 200: ref(schemas.RecallAnswer) },
       },
     },
-    (request) => measured(context, 'recall', () => {
+    (request) => measured(context, 'recall', async () => {
       const { headers, query, body } = request;
       // `spaces` asks about several at once, which no other place can say; without it the usual order decides.
       const spaces = body.spaces === undefined ? [spaceOf({ header: headers['x-memory-space'], query: query.space })] : spacesOf(body.spaces);
-      const answer = engine.recall({ spaces, cue: cueOf(body.cue), explain: query.explain ?? body.explain ?? false, ...tuning(body) });
+      const answer = await memoryFor(request).recall({ spaces, cue: cueOf(body.cue), explain: query.explain ?? body.explain ?? false, embeddings: query.include === 'embedding', ...tuning(body) });
       return recallFields(answer, query.include);
     }),
   );
@@ -53,7 +54,7 @@ export function recallRoutes(server: HttpServer, context: RouteContext): void {
         response: { 200: ref(schemas.RecallAnswer) },
       },
     },
-    (request) => measured(context, 'recall', () => {
+    (request) => measured(context, 'recall', async () => {
       const { headers, query } = request;
       const { q, tag, after, before, explain = false, include } = query;
       const spaces =
@@ -66,7 +67,7 @@ export function recallRoutes(server: HttpServer, context: RouteContext): void {
         ...(after === undefined ? {} : { after }),
         ...(before === undefined ? {} : { before }),
       });
-      return recallFields(engine.recall({ spaces, cue, explain, ...tuning(query) }), include);
+      return recallFields(await memoryFor(request).recall({ spaces, cue, explain, embeddings: include === 'embedding', ...tuning(query) }), include);
     }),
   );
 }
@@ -75,10 +76,11 @@ function spacesOf(spaces: readonly string[] | '*'): readonly SpaceId[] | '*' {
   return spaces === '*' ? '*' : spaces.map((space) => parseSpaceId(space));
 }
 
-function tuning({ limit = 10, min_confidence, timeout_ms }: Tuning): { limit: number; minConfidence?: number; timeoutMs?: number } {
+function tuning({ limit = 10, min_confidence, timeout_ms, consistency }: Tuning): { limit: number; minConfidence?: number; timeoutMs?: number; consistency?: Consistency } {
   return {
     limit,
     ...(min_confidence === undefined ? {} : { minConfidence: min_confidence }),
     ...(timeout_ms === undefined ? {} : { timeoutMs: timeout_ms }),
+    ...(consistency === undefined ? {} : { consistency }),
   };
 }

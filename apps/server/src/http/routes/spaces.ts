@@ -8,14 +8,14 @@ const { ref } = schemas;
 const tags = ['Spaces'];
 
 export function spaceRoutes(server: HttpServer, context: RouteContext): void {
-  const { engine } = context;
+  const { engine, memoryFor } = context;
   server.get(
     '/api/v1/spaces',
     {
       config: { operation: 'spaces' },
       schema: { operationId: 'listSpaces', tags, summary: 'List the spaces', response: { 200: ref(schemas.SpacesAnswer) } },
     },
-    () => measured(context, 'spaces', () => ({ spaces: engine.spaces().map((summary) => spaceFields(summary, engine.nodeId)) })),
+    (request) => measured(context, 'spaces', async () => ({ spaces: (await memoryFor(request).spaces()).map((summary) => spaceFields(summary, engine.nodeId)) })),
   );
 
   server.get(
@@ -24,7 +24,7 @@ export function spaceRoutes(server: HttpServer, context: RouteContext): void {
       config: { operation: 'spaces', errors: ['space_not_found'] },
       schema: { operationId: 'getSpace', tags, summary: 'Describe a space', params: schemas.SpaceParams, response: { 200: ref(schemas.SpaceAnswer) } },
     },
-    (request) => measured(context, 'spaces', () => spaceFields(engine.space(parseSpaceId(request.params.space)), engine.nodeId)),
+    (request) => measured(context, 'spaces', async () => spaceFields(await memoryFor(request).space(parseSpaceId(request.params.space)), engine.nodeId)),
   );
 
   server.put(
@@ -43,7 +43,7 @@ export function spaceRoutes(server: HttpServer, context: RouteContext): void {
     },
     (request) =>
       measured(context, 'set_space_policy', async () => {
-        const { summary, durability } = await engine.setSpacePolicy(parseSpaceId(request.params.space), policyOf(request.body));
+        const { summary, durability } = await memoryFor(request).setSpacePolicy(parseSpaceId(request.params.space), policyOf(request.body));
         return { ...spaceFields(summary, engine.nodeId), durability };
       }),
   );

@@ -1,0 +1,70 @@
+/** Who answers a request, decided from what this node knows at the moment. */
+import type { NodeId } from '@engram/kernel';
+import { copiesOf, type ClusterMap } from '@engram/placement';
+
+export const consistencies = ['primary', 'any'] as const;
+/** Which copies may answer a read. */
+export type Consistency = (typeof consistencies)[number];
+
+export interface RouteQuestion {
+  /** Undefined while this node belongs to no cluster: it answers for itself then. */
+  readonly map: Pick<ClusterMap, 'table' | 'roster'> | undefined;
+  readonly self: NodeId;
+  readonly partition: number;
+  readonly operation: 'write' | 'read';
+  /** Of a read. */
+  readonly consistency: Consistency;
+  /** Whether this node may act as the primary of the partition now. */
+  readonly leads: boolean;
+  /** Whether this node has a copy of the partition. */
+  readonly holds: boolean;
+  /** Whether it makes sense to call another node. */
+  readonly isAlive: (node: NodeId) => boolean;
+}
+
+/** `doubt` says why a read may miss the latest writes; it is absent when it cannot, and when the client said that it may. */
+export type Route =
+  | { readonly kind: 'here'; readonly doubt?: string }
+  | { readonly kind: 'forward'; readonly node: NodeId; readonly doubt?: string }
+  | { readonly kind: 'nobody'; readonly reason: string; readonly retryAfterMs: number };
+
+/** A failover takes seconds; whoever comes back sooner than this only adds to the load. */
+const retryAfterMs = 500;
+const here: Route = { kind: 'here' };
+
+/**
+ * Writes go to the primary and nowhere else, reads too unless any copy will do. A read whose primary cannot be asked is
+ * answered by a copy, here or elsewhere, and says so.
+ *
+ * ```text
+ *            primary is       write      read, primary            read, any
+ *            this node        here       here (doubt: no lease)   here
+ *            alive            forward    forward                  here if held, else forward
+ *            gone             nobody     a copy, with doubt       a copy
+ * ```
+ */
+export function decide(question: RouteQuestion): Route {
+  const { map, self, partition, operation, consistency, leads, holds } = question;
+  if (map === undefined) return here;
+  const placement = map.table[partition];
+  if (placement === undefined) return { kind: 'nobody', reason: `the cluster map has no partition ${partition}`, retryAfterMs };
+  const { primary } = placement;
+  if (operation === 'write') {
+    // The journal knows better why it cannot take a write, and whether the policy of the partition allows it without a lease.
+    if (primary === self) return here;
+    return callable(primary, question) ? { kind: 'forward', node: primary } : { kind: 'nobody', reason: `its primary ${primary} cannot be reached, and no other copy has taken over yet`, retryAfterMs };
+  }
+  if (consistency === 'any' && holds) return here;
+  if (primary === self) return leads ? here : { kind: 'here', doubt: `${self} is cut off from a majority of the cluster` };
+  if (callable(primary, question)) return { kind: 'forward', node: primary };
+  const doubt = consistency === 'any' ? {} : { doubt: `the primary ${primary} cannot be reached` };
+  if (holds) return { kind: 'here', ...doubt };
+  const copy = copiesOf(placement).find((node) => callable(node, question));
+  if (copy !== undefined) return { kind: 'forward', node: copy, ...doubt };
+  return { kind: 'nobody', reason: 'no node that has a copy of it can be reached', retryAfterMs };
+}
+
+/** Membership may still tell of a node that was removed from the cluster; the roster decides who belongs. */
+function callable(node: NodeId, { map, self, isAlive }: RouteQuestion): boolean {
+  return node !== self && isAlive(node) && map!.roster.some(({ id }) => id === node);
+}
