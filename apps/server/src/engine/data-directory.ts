@@ -9,6 +9,7 @@
  *   cluster.json  the cluster that the node belongs to, or what it promised while one was formed; written by membership
  *   wal/          the write-ahead log: what was acknowledged
  *   store/        the embedded store: what the log has been applied to
+ *   cluster/      which disk this is, and what it promised to the cluster; a log of its own
  * ```
  */
 import { mkdir, open, readdir, readFile, stat, type FileHandle } from 'node:fs/promises';
