@@ -156,14 +156,19 @@ export class FrameStream {
     }
     const { duplex } = call;
     duplex.on('data', (bytes: Buffer) => this.#read(bytes));
-    duplex.on('end', () => this.#finish({ by: 'peer', reason: 'the other node ended the stream' }));
+    duplex.on('end', () => {
+      this.#finish({ by: 'peer', reason: 'the other node ended the stream' });
+      this.#otherEndIsDone();
+    });
     duplex.on('error', (error: unknown) => {
       const known = statusToError(error);
       this.#finish({ by: 'failure', reason: known.message, error: known });
+      this.#otherEndIsDone();
     });
     duplex.on('close', () => {
-      clearTimeout(this.#deadline);
       this.#finish(connectionLost());
+      this.#ending = false;
+      this.#otherEndIsDone();
     });
   }
 
@@ -175,7 +180,10 @@ export class FrameStream {
     return this.#state === 'closed';
   }
 
-  /** Resolves once the stream is over and nothing of it waits any more: it was sent, or given up. */
+  /**
+   * Resolves once the stream is over and nothing of it waits any more: it was given up or sent, and, on the side of the
+   * caller, taken by the other end. Before that, the connection must stay.
+   */
   get flushed(): Promise<void> {
     return this.#flushed;
   }
@@ -338,14 +346,21 @@ export class FrameStream {
   #endWhenSent(reason: string): void {
     if (!this.#ending || this.#outbox.frames > 0 || this.#inFlightBytes > 0) return;
     this.#ending = false;
-    this.#setFlushed();
     // The deadline stays until the call is over: a peer that does not end its half must not keep it for ever.
     this.#call.end(reason);
+    // What was written may still be on its way here; that it has arrived is known when the other end has ended too.
+    if (this.#call.role === 'called') this.#setFlushed();
   }
 
   #dropWaiting(): void {
     this.#framesDropped += this.#outbox.frames;
     this.#outbox.clear();
+  }
+
+  #otherEndIsDone(): void {
+    if (this.#ending) return;
+    clearTimeout(this.#deadline);
+    this.#setFlushed();
   }
 
   #giveUp(reason: string): void {

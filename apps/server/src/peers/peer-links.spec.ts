@@ -11,7 +11,7 @@ afterEach(async () => {
 });
 
 /** Quick enough for a test to wait for; what matters is that it happens, not when. */
-const quick = { handshakeMs: 400, silenceMs: 400, keepaliveMs: 50, keepaliveTimeoutMs: 200, sweepMs: 20, backoffMs: 10, backoffMaxMs: 40, closeGraceMs: 300 };
+const quick = { handshakeMs: 400, silenceMs: 400, keepaliveMs: 50, keepaliveTimeoutMs: 200, sweepMs: 20, backoffMs: 10, backoffMaxMs: 40, closeGraceMs: 2_000 };
 
 interface Cluster {
   /** As many as were asked for. */
