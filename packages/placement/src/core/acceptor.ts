@@ -2,6 +2,7 @@ import { assert, unreachable, type Core, type Instant, type NodeId, type Wake } 
 import { ballotZero, compareBallots, type Ballot } from './ballot.js';
 import type { Accepted, AcceptorState, RegisterRefusal, RegisterReply, RegisterRequest, RegisterState } from './register-messages.js';
 
+/** What happens to a voter. */
 export type AcceptorEvent<V> =
   | { readonly kind: 'request-received'; readonly from: NodeId; readonly request: RegisterRequest<V> }
   /** What the last `persist` asked for is durable. */
@@ -9,6 +10,7 @@ export type AcceptorEvent<V> =
   /** It is not, and nobody knows what is: the acceptor falls silent until its process starts again from what the disk holds. */
   | { readonly kind: 'persist-failed' };
 
+/** What a voter wants done. */
 export type AcceptorEffect<V> =
   /** Store this durably in place of what was stored, all or nothing, then say `persisted`. Never asked for twice at a time. */
   | { readonly kind: 'persist'; readonly state: AcceptorState<V> }

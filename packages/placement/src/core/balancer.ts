@@ -5,6 +5,7 @@ import { fairShares } from './fair-shares.js';
 /** Which nodes count as failing together: each by itself, those of one rack, those of one zone. A node without the label stands alone. */
 export type PlacementStrategy = 'random' | 'rack_aware' | 'zone_aware';
 
+/** What a plan is to keep apart, and how even it has to be. */
 export interface BalanceOptions {
   /** @default 'zone_aware' */
   readonly strategy?: PlacementStrategy;
@@ -20,6 +21,7 @@ export interface TargetPlacement {
   readonly replicas: readonly NodeId[];
 }
 
+/** A table, and how even it is. */
 export interface PlacementPlan {
   readonly table: readonly TargetPlacement[];
   /** The largest share of a node over its fair one, less 1; by load, of all copies. 0.2 is a fifth too much. */

@@ -62,9 +62,13 @@ export interface ClusterMap extends MapContent {
   readonly voters: readonly Voter[];
 }
 
+/** Nodes that a roster lists at most. */
 export const rosterMax = 1_000;
+/** Copies of one partition at most, the primary among them. */
 export const copiesMax = 7;
+/** Addresses that a roster keeps of one node at most. */
 export const addressesMax = 8;
+/** Partitions that a cluster has at most. */
 export const partitionsMax = 65_536;
 
 /** The map that a state of the register is. */

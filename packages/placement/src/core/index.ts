@@ -1,3 +1,9 @@
+/**
+ * The pure part of @engram/placement: state machines and functions, without timers, sockets or files.
+ *
+ * @packageDocumentation
+ */
+
 // Which partition a key belongs to.
 export { hash64 } from '@engram/kernel';
 export { DEFAULT_PARTITIONS, partitionOf } from './partition.js';
@@ -75,4 +81,4 @@ export { fairShares } from './fair-shares.js';
 export { Rebalancer, type RebalanceProgress, type RebalancerEffect, type RebalancerEvent, type RebalancerOptions } from './rebalancer.js';
 
 // Who takes over.
-export { choosePrimary, Promotion, type CopyProgress, type PromotionChoice, type PromotionEffect, type PromotionEvent, type PromotionOptions } from './promotion.js';
+export { choosePrimary, Promotion, type CopyProgress, type PromotionChoice, type PromotionEffect, type PromotionEvent, type PromotionOptions, type PromotionPhase } from './promotion.js';

@@ -1,11 +1,13 @@
 import { msBetween, plusMs, unreachable, type Core, type Instant, type NodeId, type Wake } from '@engram/kernel';
 import { resolveLeaseOptions, type LeaseOptions, type LeaseReply, type LeaseRequest, type ResolvedLeaseOptions } from './lease-messages.js';
 
+/** What happens to a granter. */
 export type LeaseGranterEvent =
   | { readonly kind: 'request-received'; readonly from: NodeId; readonly request: LeaseRequest }
   /** The acceptor of this node has accepted that version of the map. Must be told before the acceptor's answer leaves. */
   | { readonly kind: 'map-accepted'; readonly mapEpoch: number };
 
+/** What a granter wants done. */
 export type LeaseGranterEffect = { readonly kind: 'send'; readonly to: NodeId; readonly reply: LeaseReply };
 
 /** How a granter begins. */

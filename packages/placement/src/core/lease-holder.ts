@@ -3,6 +3,7 @@ import type { PartitionPlacement } from './cluster-map.js';
 import { resolveLeaseOptions, type LeaseOptions, type LeaseReply, type LeaseRequest, type ResolvedLeaseOptions } from './lease-messages.js';
 import { everyVoter, isQuorum, sameVoters, voterKey, type Electorate, type Voter } from './quorum.js';
 
+/** What happens to a holder. */
 export type LeaseHolderEvent =
   /** A version of the map that is known to be chosen, not merely accepted by somebody. */
   | { readonly kind: 'map-learned'; readonly mapEpoch: number; readonly electorate: Electorate }
@@ -10,6 +11,7 @@ export type LeaseHolderEvent =
   /** The node gives its lease up: it asks no more, and acknowledges nothing from this moment on. */
   | { readonly kind: 'resigned' };
 
+/** What a holder wants done. */
 export type LeaseHolderEffect =
   | { readonly kind: 'send'; readonly to: Voter; readonly request: LeaseRequest }
   | { readonly kind: 'lease-held' }
@@ -118,6 +120,7 @@ export class LeaseHolder implements Core<LeaseHolderEvent, LeaseHolderEffect> {
     return isQuorum(electorate, agreeing);
   }
 
+  /** From when a grant counts: from before it was asked for. */
   // By itself so that tests can break it and see that it is noticed.
   protected countsFrom(askedAt: Instant, _heardAt: Instant): Instant {
     return askedAt;

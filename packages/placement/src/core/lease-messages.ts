@@ -10,6 +10,7 @@ export interface LeaseOptions {
   readonly driftPpm?: number;
 }
 
+/** The options with every default filled in. */
 export type ResolvedLeaseOptions = Required<LeaseOptions> & {
   /** What to multiply a duration with so that it has passed on every other clock as well. */
   readonly stretch: number;
@@ -39,6 +40,7 @@ export type LeaseRequest =
   | { readonly kind: 'renew'; readonly attempt: number; readonly mapEpoch: number }
   | { readonly kind: 'inquire'; readonly attempt: number; readonly node: NodeId };
 
+/** What a voter answers; see `LeaseRequest` for the conversation. */
 export type LeaseReply =
   | {
       readonly kind: 'granted';

@@ -10,6 +10,7 @@ export interface CopyProgress {
   readonly seq: number;
 }
 
+/** What happens to a promotion. */
 export type PromotionEvent =
   | { readonly kind: 'started' }
   | { readonly kind: 'lease-answered'; readonly from: Voter; readonly reply: LeaseReply }
@@ -19,6 +20,7 @@ export type PromotionEvent =
   | { readonly kind: 'changed'; readonly map: ClusterMap }
   | { readonly kind: 'change-refused'; readonly map: ClusterMap };
 
+/** What a promotion wants done. */
 export type PromotionEffect =
   | { readonly kind: 'inquire'; readonly to: Voter; readonly request: LeaseRequest }
   /**
@@ -32,6 +34,7 @@ export type PromotionEffect =
   /** The node holds its lease, as far as a majority of voters can tell within the time: it is alive, or they are not in reach. */
   | { readonly kind: 'given-up'; readonly reason: 'lease-still-runs' };
 
+/** How long a promotion waits, and for what. */
 export interface PromotionOptions {
   /** How long copies may take to seal, once more cannot change the choice it goes on at once. @default 300 */
   readonly sealTimeoutMs?: number;
@@ -89,7 +92,8 @@ function isFurther(a: { readonly epoch: number; readonly seq: number }, b: { rea
   return a.epoch > b.epoch || (a.epoch === b.epoch && a.seq > b.seq);
 }
 
-type Phase = 'idle' | 'lease' | 'sealing' | 'changing' | 'over';
+/** Where a promotion stands; see `Promotion`. */
+export type PromotionPhase = 'idle' | 'lease' | 'sealing' | 'changing' | 'over';
 
 /**
  * Takes over from a node that seems dead, for all partitions of which it is primary:
@@ -106,7 +110,7 @@ export class Promotion implements Core<PromotionEvent, PromotionEffect> {
   readonly #options: Required<PromotionOptions>;
   readonly #isSettled: (deposed: NonNullable<PartitionPlacement['deposed']>) => boolean;
   #map: ClusterMap;
-  #phase: Phase = 'idle';
+  #phase: PromotionPhase = 'idle';
   #attempt = 0;
   #nextAt: Instant | undefined;
   #giveUpAt: Instant | undefined;
@@ -121,7 +125,7 @@ export class Promotion implements Core<PromotionEvent, PromotionEffect> {
     this.#isSettled = isSettled;
   }
 
-  get phase(): Phase {
+  get phase(): PromotionPhase {
     return this.#phase;
   }
 

@@ -14,6 +14,7 @@ export interface ProposerOptions {
   readonly waitingMax?: number;
 }
 
+/** The options with every default filled in. */
 export type ResolvedProposerOptions = Required<ProposerOptions>;
 
 /** Throws `invalid_options` naming the field. */

@@ -7,6 +7,7 @@ import type { Accepted, RegisterReply, RegisterRequest, RegisterState } from './
 /** Chosen by whoever asks; comes back with the outcome. */
 export type RequestId = string | number;
 
+/** What happens to a proposer. */
 export type ProposerEvent<V> =
   /**
    * Put `value` in place of version `expectedVersion`. With `voters`, they vote from then on; they may differ from the
@@ -19,12 +20,14 @@ export type ProposerEvent<V> =
   /** Somebody trustworthy says who votes, so that a proposer that knows nobody alive can find the voters again. */
   | { readonly kind: 'voters-heard'; readonly voters: readonly Voter[]; readonly votersVersion: number };
 
+/** What a proposer wants done. */
 export type ProposerEffect<V> =
   | { readonly kind: 'send'; readonly to: NodeId; readonly request: RegisterRequest<V> }
   /** A change was made, as `state`, or a read answered by it. */
   | { readonly kind: 'completed'; readonly request: RequestId; readonly state: RegisterState<V> }
   | { readonly kind: 'refused'; readonly request: RequestId; readonly refusal: ChangeRefusal<V> };
 
+/** Why a change was not made, or is not known to have been. */
 export type ChangeRefusal<V> =
   /** Nothing was changed: the register is, at some moment of this request it was, at `current`. */
   | { readonly kind: 'version-mismatch'; readonly current: RegisterState<V> }
@@ -131,6 +134,7 @@ export class Proposer<V> implements Core<ProposerEvent<V>, ProposerEffect<V>> {
     return this.#queue.reduce((earliest, { deadline }) => (deadline < earliest ? deadline : earliest), next);
   }
 
+  /** Whether these voters, by `voterKey`, are enough to choose. */
   // By itself so that tests can break it and see that it is noticed.
   protected isQuorum(electorate: Electorate, keys: ReadonlySet<string>): boolean {
     return isQuorum(electorate, keys);

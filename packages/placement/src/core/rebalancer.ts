@@ -2,6 +2,7 @@ import { OptionsError, unreachable, type Core, type Instant, type NodeId, type W
 import { difference, type TargetPlacement } from './balancer.js';
 import { contentOf, copiesOf, type ClusterMap, type MapContent, type PartitionPlacement } from './cluster-map.js';
 
+/** What happens to a rebalancer. */
 export type RebalancerEvent =
   /** The latest map: at the start, and whenever there is a later one, whoever made it. */
   | { readonly kind: 'map-learned'; readonly map: ClusterMap }
@@ -14,6 +15,7 @@ export type RebalancerEvent =
   | { readonly kind: 'paused' }
   | { readonly kind: 'resumed' };
 
+/** What a rebalancer wants done. */
 export type RebalancerEffect =
   /** Bring what the partition holds to `to`: log or snapshot, in chunks, throttled; resume where an earlier attempt ended. */
   | { readonly kind: 'copy'; readonly partition: number; readonly source: NodeId; readonly to: NodeId }
@@ -30,6 +32,7 @@ export type RebalancerEffect =
   | { readonly kind: 'drop'; readonly partition: number; readonly node: NodeId }
   | { readonly kind: 'done'; readonly failed: readonly number[] };
 
+/** How many moves at once, and how often one is tried. */
 export interface RebalancerOptions {
   /** Copies under way at once. @default 4 */
   readonly concurrent?: number;
@@ -37,6 +40,7 @@ export interface RebalancerOptions {
   readonly attempts?: number;
 }
 
+/** How far the moves have come. */
 export interface RebalanceProgress {
   /** Partitions that are not yet as planned, those under way included. */
   readonly left: number;

@@ -12,16 +12,21 @@ export const registerBytesMax = 4 * 1024 * 1024;
 
 /** How the value of a register becomes bytes. `decode` returns undefined for bytes that are no value, and never throws. */
 export interface ValueCodec<V> {
+  /** The same bytes for the same value. */
   encode(value: V): Uint8Array;
+  /** Undefined for bytes that are no value; never throws. */
   decode(bytes: Uint8Array): V | undefined;
 }
 
 /** For registers of plain bytes. */
 export const bytesCodec: ValueCodec<Uint8Array> = Object.freeze({ encode: (value: Uint8Array) => value, decode: (bytes: Uint8Array) => bytes });
 
+/** A message of the register, and which half of a node it is for. */
 export type RegisterMessage<V> = { readonly to: 'acceptor'; readonly request: RegisterRequest<V> } | { readonly to: 'proposer'; readonly reply: RegisterReply<V> };
 
+/** Why bytes were turned away. `bad-message`: well-formed, and no message of this version. */
 export type RegisterRejection = 'too-large' | 'other-version' | 'malformed' | 'bad-message';
+/** What bytes turned out to be. */
 export type RegisterDecoded<T> = { readonly kind: 'decoded'; readonly message: T } | { readonly kind: 'rejected'; readonly reason: RegisterRejection };
 
 const refusals: readonly RegisterRefusal[] = ['ballot', 'older-voters', 'other-disk'];

@@ -38,6 +38,7 @@ export type RegisterRequest<V> =
   | { readonly kind: 'accept'; readonly storageId: string; readonly ballot: Ballot; readonly state: RegisterState<V> }
   | { readonly kind: 'read'; readonly storageId: string; readonly ballot: Ballot; readonly votersVersion: number };
 
+/** What a voter answers; see `RegisterRequest` for the conversation. */
 export type RegisterReply<V> =
   | { readonly kind: 'promise'; readonly storageId: string; readonly ballot: Ballot; readonly accepted: Accepted<V> | undefined }
   | { readonly kind: 'accepted'; readonly storageId: string; readonly ballot: Ballot }

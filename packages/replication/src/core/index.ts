@@ -33,4 +33,23 @@ export type { CountersSnapshot } from './shipping/counters.js';
 export type { PeerLag } from './shipping/lag.js';
 export type { SetAside, TakenUp } from './shipping/set-aside.js';
 export { decodeMessage, encodeMessage, messageBytesMax, type DecodeOutcome } from './shipping/codec.js';
-export { protocolVersion, type GoodbyeReason, type RefusalReason, type WireMessage } from './shipping/wire.js';
+export {
+  protocolVersion,
+  refusalReasons,
+  type AppendedItem,
+  type EntryGroup,
+  type FencedMessage,
+  type GoodbyeMessage,
+  type GoodbyeReason,
+  type HeartbeatItem,
+  type HelloMessage,
+  type LineageItem,
+  type OfferedEntry,
+  type PositionItem,
+  type RefusalReason,
+  type RefusedMessage,
+  type SnapshotBeginMessage,
+  type SnapshotResume,
+  type WireEntry,
+  type WireMessage,
+} from './shipping/wire.js';

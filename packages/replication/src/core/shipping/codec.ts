@@ -32,6 +32,7 @@ const numberOf = {
 const goodbyeReasons: readonly GoodbyeReason[] = ['other-cluster', 'other-version', 'same-node', 'malformed', 'other-node'];
 const snapshotOutcomes = ['ok', 'corrupt', 'unexpected'] as const;
 
+/** A message as bytes, version first. */
 export function encodeMessage(message: WireMessage): Uint8Array {
   const body = packr.pack(fieldsOf(message)) as Uint8Array;
   const bytes = new Uint8Array(headerBytes + body.length);

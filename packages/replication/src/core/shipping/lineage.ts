@@ -6,6 +6,7 @@ export interface Position {
   readonly seq: number;
 }
 
+/** Before the first entry. */
 export const startPosition: Position = Object.freeze({ epoch: 0, seq: 0 });
 
 /** The higher epoch wins, then the higher seq: the order in which a promoter prefers copies. */
@@ -70,6 +71,7 @@ export class Lineage {
     return this.#steps.find((step) => step.epoch === epoch)?.firstSeq;
   }
 
+  /** Whether this very entry is part of the lineage. */
   has({ epoch, seq }: Position): boolean {
     return seq === 0 ? epoch === 0 : this.epochAt(seq) === epoch;
   }
@@ -93,6 +95,7 @@ export class Lineage {
     while (this.#steps.length > 0 && this.#steps.at(-1)!.firstSeq > seq) this.#steps.pop();
   }
 
+  /** Puts another lineage in place of this one. */
   replace(steps: readonly LineageStep[], seq: number): void {
     assert(lineageComplaint(steps, seq) === undefined, `not a lineage: ${lineageComplaint(steps, seq)}`);
     this.#steps.splice(0, Infinity, ...steps);

@@ -66,11 +66,13 @@ export type ReplicationEvent =
   | { readonly kind: 'installed'; readonly id: number }
   | { readonly kind: 'install-failed'; readonly id: number; readonly message: string };
 
+/** An entry that a client asks for; its number is given here. */
 export interface NewEntry {
   readonly hlc: Hlc;
   readonly payload: Uint8Array;
 }
 
+/** What replication wants done, or tells. */
 export type ReplicationEffect =
   /** Answer: appended, or append-failed. One at a time. */
   | { readonly kind: 'append-log'; readonly id: number; readonly entries: readonly LogEntry[] }
@@ -127,6 +129,7 @@ export interface ReachedDurability {
   readonly copies: number;
 }
 
+/** Why a write was not taken. */
 export type WriteRefusal =
   | { readonly reason: 'not-primary'; readonly primary: NodeId | undefined; readonly epoch: number }
   /** A promotion to `promised` was begun, or the table names a disk that is gone. */
@@ -135,6 +138,7 @@ export type WriteRefusal =
   | { readonly reason: 'overloaded'; readonly epoch: number }
   | { readonly reason: 'log'; readonly message: string };
 
+/** An entry that is durable here, for the store. */
 export interface AppliedEntry {
   readonly lsn: Lsn;
   readonly partition: number;

@@ -1,5 +1,6 @@
 import { OptionsError } from '@engram/kernel';
 
+/** How replication is paced and bounded. */
 export interface ReplicationOptions {
   /** Entries in one message. Larger carries more per message, smaller is acknowledged sooner. @default 100 */
   readonly batchEntries?: number;
@@ -43,8 +44,10 @@ export interface ReplicationOptions {
   readonly waitersMax?: number;
 }
 
+/** The options with every default filled in. */
 export type ResolvedReplicationOptions = Required<ReplicationOptions>;
 
+/** Every option at its default. */
 export const defaultReplicationOptions: ResolvedReplicationOptions = Object.freeze({
   batchEntries: 100,
   batchBytes: 1024 * 1024,

@@ -22,8 +22,10 @@ const version = 1;
 const kinds = { 'epoch-open': 0, 'taken-up': 1 } as const;
 const takenUpHeaderBytes = 19;
 
+/** What the first entry of every reign carries. */
 export const epochOpenPayload: Uint8Array = Uint8Array.of(marker, version, kinds['epoch-open']);
 
+/** The payload of an entry that is taken up again, with the place it had. */
 export function takenUpPayload(original: Position, operation: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(takenUpHeaderBytes + operation.length);
   bytes.set([marker, version, kinds['taken-up']]);

@@ -33,8 +33,10 @@ export interface ReplicationStart {
   readonly nextLsn: Lsn;
 }
 
+/** Of a node whose disk is empty. */
 export const emptyStart: ReplicationStart = Object.freeze({ records: [], entries: [], nextLsn: lsn(1) });
 
+/** How one partition is doing on this node. */
 export interface PartitionStatus {
   readonly partition: number;
   readonly role: 'primary' | 'replica' | 'idle';
@@ -48,6 +50,7 @@ export interface PartitionStatus {
   readonly entriesSetAside: number;
 }
 
+/** How replication is doing on this node. */
 export interface ReplicationStatus {
   readonly partitions: readonly PartitionStatus[];
   readonly peers: readonly (PeerLag & { readonly connected: boolean; readonly inFlightEntries: number; readonly inFlightBytes: number })[];
@@ -161,6 +164,7 @@ export class ReplicationCore implements Core<ReplicationEvent, ReplicationEffect
     };
   }
 
+  /** Counts since the start. */
   counters(): CountersSnapshot {
     return this.#shared.counters.snapshot();
   }

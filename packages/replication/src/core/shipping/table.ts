@@ -3,6 +3,7 @@ import type { NodeId } from '@engram/kernel';
 /** How many durable copies a write wants before it is answered. */
 export type AckLevel = 'local' | 'replica' | 'quorum' | 'all';
 
+/** From the weakest promise to the strongest. */
 export const ackLevels: readonly AckLevel[] = ['local', 'replica', 'quorum', 'all'];
 
 /**
@@ -88,4 +89,5 @@ export function entryComplaint(entry: PartitionEntry): string | undefined {
   return undefined;
 }
 
+/** Copies of one partition at most, in each set that the table names. */
 export const copiesMax = 15;

@@ -36,6 +36,7 @@ export type WireMessage =
   | { readonly kind: 'snapshot-ack'; readonly partition: number; readonly epoch: number; readonly cursor: string; readonly outcome: 'ok' | 'corrupt' | 'unexpected' }
   | { readonly kind: 'heartbeat'; readonly items: readonly HeartbeatItem[] };
 
+/** The first message of either side: who is speaking, and of which cluster. */
 export interface HelloMessage {
   readonly kind: 'hello';
   readonly clusterId: ClusterId;
@@ -50,6 +51,7 @@ export interface GoodbyeMessage {
   readonly ours: string;
   readonly theirs: string;
 }
+/** Why a stream is ended for good. */
 export type GoodbyeReason = 'other-cluster' | 'other-version' | 'same-node' | 'other-node' | 'malformed';
 
 /** A primary names its log, so that the copy can tell what they have in common. */
@@ -70,6 +72,7 @@ export interface PositionItem {
   readonly resume: SnapshotResume | undefined;
 }
 
+/** Where a snapshot that was interrupted goes on. */
 export interface SnapshotResume {
   readonly at: Position;
   readonly cursor: string;
@@ -89,6 +92,7 @@ export interface EntryGroup {
   readonly entries: readonly WireEntry[];
 }
 
+/** An entry on its way. */
 export interface WireEntry {
   readonly epoch: number;
   readonly hlc: Hlc;
@@ -105,9 +109,12 @@ export interface AppendedItem {
   readonly seq: number;
 }
 
+/** Why entries were not taken, as they travel. */
 export const refusalReasons = ['stale-epoch', 'not-attached', 'gap', 'corrupt', 'disk'] as const;
+/** Why entries were not taken. */
 export type RefusalReason = (typeof refusalReasons)[number];
 
+/** Entries that were not taken, and why. */
 export interface RefusedMessage {
   readonly kind: 'refused';
   readonly partition: number;
@@ -120,6 +127,7 @@ export interface RefusedMessage {
   readonly seq: number;
 }
 
+/** A copy has promised to take nothing of a lower epoch, and says how far it has come. */
 export interface FencedMessage {
   readonly kind: 'fenced';
   readonly partition: number;
@@ -131,11 +139,13 @@ export interface FencedMessage {
   readonly lineage: readonly LineageStep[];
 }
 
+/** An entry of an earlier reign that is offered to the present primary. */
 export interface OfferedEntry extends WireEntry {
   /** Together with `epoch` what the entry was first written as. */
   readonly seq: number;
 }
 
+/** A partition is about to be sent whole. */
 export interface SnapshotBeginMessage {
   readonly kind: 'snapshot-begin';
   readonly partition: number;
@@ -148,6 +158,7 @@ export interface SnapshotBeginMessage {
   readonly cursor: string;
 }
 
+/** How far a quorum has come in one partition. */
 export interface HeartbeatItem {
   readonly partition: number;
   readonly epoch: number;
