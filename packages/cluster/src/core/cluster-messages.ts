@@ -24,7 +24,7 @@ export type ClusterEvent =
   | { readonly kind: 'acceptor-persisted' }
   | { readonly kind: 'acceptor-persist-failed'; readonly reason: string }
   | { readonly kind: 'replication'; readonly event: ReplicationEvent }
-  /** The node is told to stop: it acknowledges nothing more and asks for no lease. */
+  /** The node is told to stop: it hands its partitions over, then asks for no lease any more. */
   | { readonly kind: 'leaving' };
 
 export type ClusterEffect =
@@ -37,6 +37,8 @@ export type ClusterEffect =
   | { readonly kind: 'replication'; readonly effect: ReplicationEffect }
   | { readonly kind: 'map-changed'; readonly map: ClusterMap; readonly changes: readonly MapChange[] }
   | { readonly kind: 'lease-changed'; readonly held: boolean }
+  /** After `leaving`: all that could be handed over is, and the process may end. */
+  | { readonly kind: 'ready-to-leave' }
   /** Something that an operator would want to read. */
   | { readonly kind: 'notice'; readonly level: 'info' | 'warn'; readonly what: string; readonly details: Readonly<Record<string, string | number>> };
 

@@ -1,14 +1,16 @@
 import { assert, msBetween, plusMs, unreachable, wake, type ClusterId, type Core, type Instant, type NodeId, type Random, type Wake } from '@engram/kernel';
 import {
-  checkMap, clusterMapOf, contentOf, encodeAcceptorState, firstTable, LeaseGranter, LeaseHolder, mapChanges, Promotion, ballotZero, clusterMapCodec,
-  type AcceptorState, type ClusterMap, type CopyProgress, type LeaseHolderEffect, type LeaseOptions, type LeaseRequest, type MapContent, type PartitionPlacement, type PromotionEffect, type RegisterState, type RosterNode, type Voter,
+  checkMap, clusterMapOf, contentOf, encodeAcceptorState, firstTable, LeaseGranter, LeaseHolder, mapChanges, ballotZero, clusterMapCodec,
+  type AcceptorState, type ClusterMap, type LeaseHolderEffect, type LeaseOptions, type LeaseRequest, type MapContent, type PartitionPlacement, type RegisterState, type RosterNode, type Voter,
 } from '@engram/placement/core';
 import { ReplicationCore, type Checksum, type PartitionStatus, type ReplicationEffect, type ReplicationEvent, type ReplicationOptions, type ReplicationStart, type ReplicationStatus, type CountersSnapshot, type Lsn } from '@engram/replication/core';
 import type { ClusterEffect, ClusterEvent, FoundingPolicies, NodeCard, SeenNode } from './cluster-messages.js';
 import { decodeControl, encodeControl, type ControlMessage } from './control-codec.js';
 import { RegisterSeat, type RegisterOutcome } from './register-seat.js';
-import { enrolled, nextVoters, orphanMakers, stewardOf } from './steward.js';
+import { enrolled, nextMoves, nextVoters, orphanMakers, stewardOf } from './steward.js';
 import { entryOf, involves, storagesOf } from './table-entries.js';
+import { CopyKeeper } from './copy-keeper.js';
+import { Takeovers } from './takeovers.js';
 
 /** What a node brings along from its disk, and what it says about itself. */
 export interface ClusterNodeStart {
@@ -28,28 +30,26 @@ export interface ClusterNodeOptions {
   readonly replication?: ReplicationOptions;
   /** How often the node looks whether something is to be done. @default 200 */
   readonly tickMs?: number;
+  /** For how long nobody must have come or gone before copies or primaries move for balance. @default 10_000 */
+  readonly calmMs?: number;
   /** How long a founder waits for the nodes that are expected. @default 5_000 */
   readonly foundingWaitMs?: number;
 }
 
-/** What one copy was asked to promise, by partition, and what it has said. */
-interface Seal {
-  readonly epochs: ReadonlyMap<number, number>;
-  readonly progress: Map<number, CopyProgress>;
-}
-
-/** A promotion under way, and its present round of seals. */
-interface Takeover {
-  readonly promotion: Promotion;
-  readonly seals: Map<NodeId, Seal>;
-}
-
-/** How long after a takeover that did not get through, or a request that was refused, the same is tried again. */
+/** How long after a change that was refused the next one is asked for. */
 const retryMs = 500;
 /** How long a node that the map names may stay unheard of after this one has started, before it counts as gone. */
 const unseenMs = 5_000;
 /** How often a node that is not in the roster asks for the map: nobody sends it one unasked. */
 const strangerMs = 1_000;
+/** How long a node shows another disk before its copies are given up: two processes of one name would take turns. */
+const otherDiskMs = 2_000;
+/** How often the steward compares the table with what it should be. */
+const planEveryMs = 1_000;
+/** Copies on their way at once, in the whole cluster. */
+const movesMax = 16;
+/** How long a node that leaves goes on handing over. */
+const leaveMs = 1_000;
 
 /**
  * One node of a cluster: register, leases, promotion and replication, wired together. Formation comes before it and
@@ -63,6 +63,8 @@ const strangerMs = 1_000;
  * ```
  */
 export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
+  /** Of the event being handled. */
+  #now: Instant;
   readonly #id: NodeId;
   readonly #storageId: string;
   readonly #random: Random;
@@ -91,8 +93,14 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
   readonly #heldBack = new Set<number>();
   /** Epochs that copies have promised beyond the one we lead in. */
   readonly #outbid = new Map<number, number>();
-  readonly #takeovers = new Map<NodeId, Takeover>();
-  readonly #takeoverAt = new Map<NodeId, Instant>();
+  readonly #takeovers: Takeovers;
+  readonly #keeper: CopyKeeper;
+  /** Nodes that are there with another disk than the roster has, and since when. */
+  readonly #otherDisks = new Map<NodeId, Instant>();
+  /** Since when nobody has come or gone, and no primary was lost. */
+  #calmSince: Instant;
+  #plannedAt: Instant | undefined;
+  #leaveUntil: Instant | undefined;
   /** A change of the map of ours that has no outcome yet. One at a time keeps them from refusing each other. */
   #changing = false;
   #reading = false;
@@ -100,13 +108,14 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
   #askedOthersAt: Instant | undefined;
 
   constructor(random: Random, checksum: Checksum, start: ClusterNodeStart, options: ClusterNodeOptions) {
+    this.#now = start.now;
     this.#id = start.card.id;
     this.#storageId = start.card.storageId;
     this.#card = start.card;
     this.#random = random;
     this.#checksum = checksum;
     this.#start = start;
-    this.#options = { lease: {}, replication: {}, tickMs: 200, foundingWaitMs: 5_000, ...options };
+    this.#options = { lease: {}, replication: {}, tickMs: 200, calmMs: 10_000, foundingWaitMs: 5_000, ...options };
     this.#seat = new RegisterSeat(this.#id, this.#storageId, start.acceptor, random.fork('register'), {
       send: (to, message) => this.#send(to, { kind: 'register', message }),
       persist: (bytes) => this.#effects.push({ kind: 'persist-acceptor', bytes }),
@@ -115,6 +124,26 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
     this.#granter = new LeaseGranter({ now: start.now, mapEpoch: this.#seat.acceptedVersion, fresh: start.fresh }, this.#options.lease);
     this.#holder = new LeaseHolder(this.#id, this.#options.lease);
     this.#tickAt = start.now;
+    this.#calmSince = start.now;
+    this.#takeovers = new Takeovers({
+      inquire: (to, request, now) => this.#askForLease(to, request, now),
+      fence: (copy, partition, epoch, now) => this.#replicate({ kind: 'fence-copies', partition, epoch, nodes: [copy] }, now),
+      change: (expectedEpoch, content, then, now) => this.#seat.change(expectedEpoch, content, undefined, (outcome, at) => {
+        this.#changed(outcome, at);
+        then(outcome.kind === 'completed', this.#map as ClusterMap, at);
+      }, now),
+      isSettled: (deposed, now) => this.#isSettled(deposed, now),
+      notice: (level, what, details) => this.#notice(level, what, details),
+    });
+    this.#keeper = new CopyKeeper(this.#id, {
+      leads: (partition) => this.#mayLead(partition, this.#now),
+      isAlive: (node) => this.#isAlive(node),
+      hasOtherDisk: (node) => msBetween(this.#otherDisks.get(node) ?? this.#now, this.#now) > otherDiskMs,
+      storageOf: (node) => this.#storages.get(node),
+      isSettled: (deposed) => this.#isSettled(deposed, this.#now),
+      confirm: (request, partition, level) => this.#replicate({ kind: 'confirm', request, partition, level }, this.#now),
+      fence: (partition, epoch, nodes) => this.#replicate({ kind: 'fence-copies', partition, epoch, nodes }, this.#now),
+    });
     if (start.map) this.#seat.heardOf(start.map);
   }
 
@@ -128,15 +157,19 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
   replicationStatus(now: Instant): ReplicationStatus | undefined { return this.#replication?.status(now); }
   replicationCounters(): CountersSnapshot | undefined { return this.#replication?.counters(); }
   retainFrom(): { readonly needed: Lsn; readonly mustKeep: Lsn } | undefined { return this.#replication?.retainFrom(); }
+  /** How much it keeps in memory besides replication; each is bounded by the partitions, the roster, or the queue of the register. */
+  held(): Readonly<Record<'seen' | 'heldBack' | 'outbid' | 'takeovers' | 'keeper' | 'registerRequests', number>> {
+    return { seen: this.#seen.size, heldBack: this.#heldBack.size, outbid: this.#outbid.size, takeovers: this.#takeovers.held, keeper: this.#keeper.held, registerRequests: this.#seat.pending };
+  }
   replicationRecords(): ReturnType<ReplicationCore['records']> { return this.#replication?.records() ?? []; }
 
   /** Whether a write of this partition would be taken by this node now. Ask at the very moment of acting. */
   leads(partition: number, now: Instant): boolean {
-    const placement = this.#map?.table[partition];
-    return placement !== undefined && !this.#leaving && this.#holder.mayAcknowledge(placement, now) && this.#replication?.partition(partition)?.role === 'primary';
+    return !this.#leaving && this.#mayLead(partition, now);
   }
 
   handle(event: ClusterEvent | Wake, now: Instant): readonly ClusterEffect[] {
+    this.#now = now;
     this.#effects = [];
     this.#absorb(event, now);
     if (now >= this.#tickAt) {
@@ -148,7 +181,7 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
 
   nextWake(): Instant | undefined {
     let next: Instant | undefined = this.#clusterId === undefined ? undefined : this.#tickAt;
-    for (const at of [this.#seat.nextWake, this.#holder.nextWake(), this.#replication?.nextWake(), ...[...this.#takeovers.values()].map(({ promotion }) => promotion.nextWake())]) {
+    for (const at of [this.#seat.nextWake, this.#holder.nextWake(), this.#replication?.nextWake(), this.#takeovers.nextWake]) {
       if (at !== undefined && (next === undefined || at < next)) next = at;
     }
     return next;
@@ -172,14 +205,7 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
   #wake(now: Instant): void {
     this.#seat.wake(wake, now);
     if ((this.#holder.nextWake() ?? Infinity) <= now) this.#lease(this.#holder.handle(wake, now), now);
-    for (const [node, takeover] of this.#takeovers) {
-      if ((takeover.promotion.nextWake() ?? Infinity) > now) continue;
-      // Time is up for those that have not answered all; what they did answer counts.
-      for (const [copy, { epochs, progress }] of takeover.seals) {
-        if (progress.size > 0 && progress.size < epochs.size) this.#takeOver(node, takeover.promotion.handle({ kind: 'sealed', from: copy, progress: [...progress.values()] }, now), now);
-      }
-      this.#takeOver(node, takeover.promotion.handle(wake, now), now);
-    }
+    this.#takeovers.wake(now);
     if (this.#replication && (this.#replication.nextWake() ?? Infinity) <= now) this.#perform(this.#replication.handle(wake, now), now);
   }
 
@@ -199,7 +225,9 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
     const before = this.#seen;
     this.#seen = new Map(nodes.map((node) => [node.id, node]));
     // Nobody waits for the next tick when somebody has come or gone.
-    if (nodes.some(({ id, alive }) => before.get(id)?.alive !== alive)) this.#tickAt = now;
+    if (!nodes.some(({ id, alive }) => before.get(id)?.alive !== alive)) return;
+    this.#tickAt = now;
+    this.#calmSince = now;
   }
 
   /** Whether it is there, with the disk that the roster has of it. */
@@ -217,6 +245,15 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
     return !this.#isAlive(id);
   }
 
+  #watchDisks(now: Instant): void {
+    for (const { id, alive, card } of this.#seen.values()) {
+      const known = this.#storages.get(id);
+      if (alive && card && known !== undefined && card.storageId !== known) {
+        if (!this.#otherDisks.has(id)) this.#otherDisks.set(id, now);
+      } else this.#otherDisks.delete(id);
+    }
+  }
+
   /** Whether the roster has this node, with this disk. */
   #belongs(): boolean {
     return this.#storages.get(this.#id) === this.#storageId;
@@ -224,19 +261,32 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
 
   /** Whatever time or the news of others may have made due. */
   #tick(now: Instant): void {
-    if (this.#clusterId === undefined || this.#leaving) return;
-    if (!this.#map) return this.#founds ? this.#found(now) : this.#askForMap(now);
+    if (this.#clusterId === undefined) return;
+    if (!this.#map) return this.#leaving ? undefined : this.#founds ? this.#found(now) : this.#askForMap(now);
     this.#letGo(now);
+    if (this.#leaving) return this.#handAllOver(now);
     if (!this.#belongs()) this.#askOthers(now);
+    this.#watchDisks(now);
     if (this.#changing || (this.#changeAt !== undefined && now < this.#changeAt)) return;
-    const content = enrolled(this.#map, this.#card);
-    if (content) return this.#change(content, undefined, now);
-    const reopened = this.#reopened();
-    if (reopened) return this.#change(reopened, undefined, now);
-    if (this.steward !== this.#id) return;
-    const voters = nextVoters(this.#map, (id) => this.#isAlive(id));
-    if (voters) return this.#change(contentOf(this.#map), voters, now);
-    this.#lookForOrphans(now);
+    const mine = enrolled(this.#map, this.#card) ?? this.#reopened() ?? this.#keeper.tend(this.#map, now);
+    if (mine) return this.#change(mine, undefined, now);
+    if (this.steward === this.#id) this.#steward(this.#map, now);
+  }
+
+  /** What one node does for all. */
+  #steward(map: ClusterMap, now: Instant): void {
+    const voters = nextVoters(map, (id) => this.#isAlive(id));
+    if (voters) return this.#change(contentOf(map), voters, now);
+    for (const node of orphanMakers(map, (id) => this.#isGone(id, now))) this.#takeovers.begin(node, map, now);
+    const { calmMs, founding: { strategy } } = this.#options;
+    if (msBetween(this.#calmSince, now) < calmMs || (this.#plannedAt !== undefined && msBetween(this.#plannedAt, now) < planEveryMs)) return;
+    this.#plannedAt = now;
+    const { content, handOvers } = nextMoves(map, (id) => this.#isAlive(id), strategy, movesMax);
+    for (const { partition, from, to } of handOvers) {
+      if (from === this.#id) this.#keeper.handOver(map, partition, to, now);
+      else this.#send(from, { kind: 'hand-over', partition, to });
+    }
+    if (content) this.#change(content, undefined, now);
   }
 
   /** Places everything on those that are there, once as many are as were expected, or have been waited for. */
@@ -254,7 +304,7 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
 
   #askForMap(now: Instant): void {
     // A voter has it, or had it; others ask whoever is there, a few at a time.
-    if (this.#seat.acceptedVersion > 0 || this.#start.map) this.#askRegister(now);
+    if (this.#seat.knowsVoters) this.#askRegister(now);
     this.#askOthers(now);
   }
 
@@ -266,7 +316,7 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
   }
 
   #askRegister(now: Instant): void {
-    if (this.#reading) return;
+    if (this.#reading || !this.#seat.knowsVoters) return;
     this.#reading = true;
     this.#seat.read((outcome, at) => {
       this.#reading = false;
@@ -293,6 +343,8 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
     // With another disk than the roster has, nothing of what that one held may be acted for.
     if (this.#belongs()) this.#lease(this.#holder.handle({ kind: 'map-learned', mapEpoch: map.epoch, electorate: state }, now), now);
     this.#letGo(now);
+    this.#takeovers.learned(map);
+    if (before?.table.some(({ primary }, partition) => primary !== map.table[partition]?.primary) === true) this.#calmSince = now;
   }
 
   /** Which partitions are of interest here, and where leases allow it. */
@@ -315,7 +367,18 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
 
   /** A new primary begins when whoever was before it can no longer act. */
   #mustHoldBack({ primary, deposed }: PartitionPlacement, now: Instant): boolean {
-    return primary === this.#id && deposed !== undefined && !deposed.nodes.every((node) => node === this.#id || this.#holder.hasRunOut(node, deposed.since, now));
+    return primary === this.#id && deposed !== undefined && !this.#isSettled(deposed, now);
+  }
+
+  #isSettled({ nodes, since }: NonNullable<PartitionPlacement['deposed']>, now: Instant): boolean {
+    return nodes.every((node) => node === this.#id || this.#holder.hasRunOut(node, since, now));
+  }
+
+  #mayLead(partition: number, now: Instant): boolean {
+    const placement = this.#map?.table[partition];
+    if (placement === undefined || !this.#holder.mayAcknowledge(placement, now)) return false;
+    const copy = this.#replication?.partition(partition);
+    return copy?.role === 'primary' && copy.epoch === placement.epoch;
   }
 
   #letGo(now: Instant): void {
@@ -326,18 +389,19 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
     if (free.length > 0) this.#replicate({ kind: 'table-changed', entries: free.map((partition) => entryOf(map, partition, this.#storages)) }, now);
   }
 
-  #change(content: MapContent, voters: readonly Voter[] | undefined, now: Instant, then?: (outcome: RegisterOutcome, now: Instant) => void): void {
+  #change(content: MapContent, voters: readonly Voter[] | undefined, now: Instant): void {
     this.#changing = true;
     this.#seat.change((this.#map as ClusterMap).epoch, content, voters, (outcome, at) => {
       this.#changing = false;
       this.#changed(outcome, at);
-      then?.(outcome, at);
     }, now);
   }
 
   #changed(outcome: RegisterOutcome, now: Instant): void {
     if (outcome.kind === 'completed') {
       this.#changeAt = undefined;
+      // What has become due meanwhile follows at once.
+      this.#tickAt = now;
       this.#learn(outcome.state, now);
       // Leases would spread it within a renewal; this is sooner.
       const message: ControlMessage = { kind: 'map', state: outcome.state };
@@ -357,7 +421,7 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
     for (const [partition, promised] of this.#outbid) {
       const placement = table[partition] as PartitionPlacement;
       this.#outbid.delete(partition);
-      if (placement.primary === this.#id && placement.epoch <= promised) table[partition] = { ...placement, epoch: promised + 1 };
+      if (placement.primary === this.#id && placement.epoch <= promised && !this.#keeper.isHandingOver(partition)) table[partition] = { ...placement, epoch: promised + 1 };
     }
     return table.every((placement, at) => placement === map.table[at]) ? undefined : { ...contentOf(map), table };
   }
@@ -387,73 +451,39 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
 
   #leaseAnswered(from: Voter, reply: Extract<ControlMessage, { kind: 'lease-reply' }>['reply'], now: Instant): void {
     this.#lease(this.#holder.handle({ kind: 'reply-received', from, reply }, now), now);
-    for (const [node, { promotion }] of this.#takeovers) this.#takeOver(node, promotion.handle({ kind: 'lease-answered', from, reply }, now), now);
+    this.#takeovers.leaseAnswered(from, reply, now);
     this.#letGo(now);
   }
 
+  // ── Leaving ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
   #leave(now: Instant): void {
+    if (this.#leaving) return;
     this.#leaving = true;
-    this.#lease(this.#holder.handle({ kind: 'resigned' }, now), now);
+    this.#leaveUntil = plusMs(now, leaveMs);
+    this.#tickAt = now;
   }
 
-  // ── Taking over ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-  #lookForOrphans(now: Instant): void {
+  /** Gives every primary's place away while it still can, so that nobody has to wait for its lease. */
+  #handAllOver(now: Instant): void {
     const map = this.#map as ClusterMap;
-    for (const node of orphanMakers(map, (id) => this.#isGone(id, now))) {
-      const at = this.#takeoverAt.get(node);
-      if (this.#takeovers.has(node) || (at !== undefined && now < at)) continue;
-      const promotion = new Promotion(node, map, {}, (deposed) => deposed.nodes.every((each) => each === this.#id || this.#holder.hasRunOut(each, deposed.since, now)));
-      this.#takeovers.set(node, { promotion, seals: new Map() });
-      this.#notice('info', 'taking over from a node that is gone', { node });
-      this.#takeOver(node, promotion.handle({ kind: 'started' }, now), now);
+    if (this.#leaveUntil === undefined) return;
+    if (!this.#changing) {
+      const content = this.#keeper.tend(map, now);
+      if (content) return this.#change(content, undefined, now);
+      for (const [partition, { primary }] of map.table.entries()) if (primary === this.#id) this.#keeper.handOver(map, partition, undefined, now);
     }
-  }
-
-  #takeOver(node: NodeId, effects: readonly PromotionEffect[], now: Instant): void {
-    // Seals come together; those of an earlier round are void, because its epochs may have been used up since.
-    if (effects.some(({ kind }) => kind === 'seal')) this.#takeovers.get(node)?.seals.clear();
-    for (const effect of effects) {
-      switch (effect.kind) {
-        case 'inquire':  this.#askForLease(effect.to, effect.request, now); break;
-        case 'seal':     this.#seal(node, effect.to, effect.partitions, now); break;
-        case 'change':   this.#changeFor(node, effect.expectedEpoch, effect.content, now); break;
-        case 'ended':    this.#takenOver(node, effect, now); break;
-        case 'given-up': this.#takeovers.delete(node); this.#takeoverAt.set(node, plusMs(now, retryMs)); break;
-        default:         unreachable(effect);
-      }
-    }
-  }
-
-  #seal(node: NodeId, copy: NodeId, partitions: readonly { readonly partition: number; readonly epoch: number }[], now: Instant): void {
-    this.#takeovers.get(node)?.seals.set(copy, { epochs: new Map(partitions.map(({ partition, epoch }) => [partition, epoch])), progress: new Map() });
-    for (const { partition, epoch } of partitions) this.#replicate({ kind: 'fence-copies', partition, epoch, nodes: [copy] }, now);
-  }
-
-  #changeFor(node: NodeId, expectedEpoch: number, content: MapContent, now: Instant): void {
-    this.#seat.change(expectedEpoch, content, undefined, (outcome, at) => {
-      this.#changed(outcome, at);
-      const promotion = this.#takeovers.get(node)?.promotion;
-      if (!promotion || !this.#map) return;
-      this.#takeOver(node, promotion.handle({ kind: outcome.kind === 'completed' ? 'changed' : 'change-refused', map: this.#map }, at), at);
-    }, now);
-  }
-
-  #takenOver(node: NodeId, { promoted, provisional, waiting }: Extract<PromotionEffect, { kind: 'ended' }>, now: Instant): void {
-    this.#takeovers.delete(node);
-    this.#takeoverAt.set(node, plusMs(now, retryMs));
-    this.#notice(waiting.length > 0 ? 'warn' : 'info', 'took over from a node that is gone', { node, promoted: promoted.length, provisional: provisional.length, waiting: waiting.length });
+    if ((this.#changing || this.#keeper.handingOver > 0) && now < this.#leaveUntil) return;
+    this.#leaveUntil = undefined;
+    this.#lease(this.#holder.handle({ kind: 'resigned' }, now), now);
+    this.#effects.push({ kind: 'ready-to-leave' });
   }
 
   #fenced({ partition, epoch, node, storage, granted, position }: Extract<ReplicationEffect, { kind: 'copy-fenced' }>, now: Instant): void {
     // A disk that the map does not name has forgotten what it promised.
-    if (!granted || this.#storages.get(node) !== storage) return;
-    for (const [gone, { promotion, seals }] of this.#takeovers) {
-      const seal = seals.get(node);
-      if (seal?.epochs.get(partition) !== epoch) continue;
-      seal.progress.set(partition, { partition, epoch: position.epoch, seq: position.seq });
-      if (seal.progress.size === seal.epochs.size) this.#takeOver(gone, promotion.handle({ kind: 'sealed', from: node, progress: [...seal.progress.values()] }, now), now);
-    }
+    if (!granted || !this.#map || this.#storages.get(node) !== storage) return;
+    this.#takeovers.fenced(partition, epoch, node, position, now);
+    if (this.#keeper.fenced(this.#map, partition, epoch, node, position)) this.#tickAt = now;
   }
 
   // ── Replication ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -476,6 +506,21 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
           break;
         case 'cannot-lead':
           if (effect.reason === 'promised-higher') this.#outbid.set(effect.partition, Math.max(effect.promised, this.#outbid.get(effect.partition) ?? 0));
+          break;
+        case 'learner-ready':
+          this.#keeper.learnerReady(effect.partition, this.#replication?.partition(effect.partition)?.epoch ?? 0, effect.node, effect.storage);
+          this.#tickAt = now;
+          break;
+        case 'acknowledged':
+        case 'indeterminate':
+        case 'refused':
+          // Those below zero are the keeper's own.
+          if (effect.request < 0) {
+            this.#keeper.confirmed(effect.request, effect.kind === 'acknowledged', now);
+            this.#tickAt = now;
+            break;
+          }
+          this.#effects.push({ kind: 'replication', effect });
           break;
         default:
           this.#effects.push({ kind: 'replication', effect });
@@ -501,6 +546,9 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
         return;
       case 'map':
         return this.#learn(message.state, now);
+      case 'hand-over':
+        if (this.#map) this.#keeper.handOver(this.#map, message.partition, message.to, now);
+        return;
       default:
         return unreachable(message);
     }

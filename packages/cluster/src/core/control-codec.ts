@@ -9,9 +9,11 @@ export type ControlMessage =
   /** Give me the map when yours is newer than `epoch`. */
   | { readonly kind: 'map-request'; readonly epoch: number }
   /** A map that was chosen. */
-  | { readonly kind: 'map'; readonly state: RegisterState<MapContent> };
+  | { readonly kind: 'map'; readonly state: RegisterState<MapContent> }
+  /** From the steward to a primary: let that copy be primary in your place, for balance. */
+  | { readonly kind: 'hand-over'; readonly partition: number; readonly to: NodeId };
 
-const channels = { register: 1, 'lease-request': 2, 'lease-reply': 3, 'map-request': 4, map: 5 } as const;
+const channels = { register: 1, 'lease-request': 2, 'lease-reply': 3, 'map-request': 4, map: 5, 'hand-over': 6 } as const;
 /** Leases and requests are small; the register and maps have the bound of the register. */
 const smallBytesMax = 65_536;
 const storageIdLengthMax = 64;
@@ -25,6 +27,7 @@ export function encodeControl(message: ControlMessage): Uint8Array {
     case 'lease-request': return tagged(channels['lease-request'], json(message.request));
     case 'lease-reply':   return tagged(channels['lease-reply'], json({ storageId: message.storageId, ...message.reply }));
     case 'map-request':   return tagged(channels['map-request'], json({ epoch: message.epoch }));
+    case 'hand-over':     return tagged(channels['hand-over'], json({ partition: message.partition, to: message.to }));
   }
 }
 
@@ -55,6 +58,10 @@ export function decodeControl(bytes: Uint8Array): ControlMessage | undefined {
     case channels['map-request']: {
       const epoch = parsed(body)?.['epoch'];
       return isCount(epoch) ? { kind: 'map-request', epoch } : undefined;
+    }
+    case channels['hand-over']: {
+      const { partition, to } = parsed(body) ?? {};
+      return isCount(partition) && isNodeId(to) ? { kind: 'hand-over', partition, to } : undefined;
     }
     default:
       return undefined;

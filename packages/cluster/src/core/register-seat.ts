@@ -42,6 +42,8 @@ export class RegisterSeat {
 
   /** What its vote was last given to; not known to be chosen. */
   get acceptedVersion(): number { return this.#acceptor.accepted?.state.version ?? 0; }
+  /** Whether there is anybody to ask. A vote that was just given is no reason to: it was asked for by somebody who knows. */
+  get knowsVoters(): boolean { return this.#proposer !== undefined; }
   get pending(): number { return this.#waiting.size; }
   get nextWake(): Instant | undefined { return this.#proposer?.nextWake(); }
 

@@ -1,5 +1,5 @@
 import type { NodeId } from '@engram/kernel';
-import { contentOf, type ClusterMap, type MapContent, type RosterNode, type Voter } from '@engram/placement/core';
+import { contentOf, copiesOf, planPlacement, previewMoves, type ClusterMap, type MapContent, type PartitionPlacement, type PlacementStrategy, type RosterNode, type TargetPlacement, type Voter } from '@engram/placement/core';
 import type { NodeCard } from './cluster-messages.js';
 
 /**
@@ -34,10 +34,50 @@ export function nextVoters(map: ClusterMap, isAlive: (node: NodeId) => boolean):
 /** The map with this node in its roster as it is now; undefined when it is there already, or must not be changed. */
 export function enrolled(map: ClusterMap, card: NodeCard): MapContent | undefined {
   const known = map.roster.find(({ id }) => id === card.id);
-  // With another disk it is another holder of whatever it held: its copies have to go elsewhere first.
-  if (known && (known.storageId !== card.storageId || isSameCard(known, card))) return undefined;
+  if (known && isSameCard(known, card)) return undefined;
+  // With another disk it is another holder of whatever it held: that has to be given up first, each by its primary.
+  const holds = ({ moving, ...placement }: PartitionPlacement): boolean => moving?.to === card.id || copiesOf(placement).includes(card.id);
+  if (known && known.storageId !== card.storageId && map.table.some(holds)) return undefined;
   const node: RosterNode = { ...card, state: known?.state ?? 'active' };
   return { ...contentOf(map), roster: known ? map.roster.map((each) => (each === known ? node : each)) : [...map.roster, node] };
+}
+
+/** A primary's place that another copy is to have. */
+export interface HandOver {
+  readonly partition: number;
+  readonly from: NodeId;
+  readonly to: NodeId;
+}
+
+/**
+ * The next moves towards a table that is in balance: copies to send on their way, as marks in the map, and primaries to
+ * hand over. A primary whose copy is to go first hands over to one that stays. Nothing goes to who is not there.
+ */
+export function nextMoves(map: ClusterMap, isAlive: (node: NodeId) => boolean, strategy: PlacementStrategy, movesMax: number): { readonly content: MapContent | undefined; readonly handOvers: readonly HandOver[] } {
+  const plan = planPlacement(map, undefined, { strategy });
+  const preview = previewMoves(map.table, plan.table);
+  let free = movesMax - map.table.filter(({ moving }) => moving).length;
+  const table = [...map.table];
+  const handOvers: HandOver[] = [];
+  const isCalm = ({ moving, replicas }: PartitionPlacement): boolean => !moving && replicas.length <= map.policies.factor;
+  for (const { partition, from, to } of preview.copies) {
+    const placement = table[partition] as PartitionPlacement;
+    if (free <= 0) break;
+    if (!isCalm(placement) || !isAlive(to) || !isAlive(placement.primary) || (from === undefined && placement.replicas.length >= map.policies.factor)) continue;
+    free--;
+    if (from === placement.primary) {
+      const target = plan.table[partition] as TargetPlacement;
+      const heir = [target.primary, ...target.replicas].find((id) => placement.replicas.includes(id) && isAlive(id));
+      if (heir !== undefined) handOvers.push({ partition, from, to: heir });
+    } else table[partition] = { ...placement, epoch: placement.epoch + 1, moving: { from, to } };
+  }
+  for (const { partition, from, to } of preview.primaries) {
+    const placement = table[partition] as PartitionPlacement;
+    if (handOvers.length >= movesMax) break;
+    if (isCalm(placement) && placement.primary === from && placement.replicas.includes(to) && isAlive(from) && isAlive(to)) handOvers.push({ partition, from, to });
+  }
+  const isSame = table.every((placement, partition) => placement === map.table[partition]);
+  return { content: isSame ? undefined : { ...contentOf(map), table }, handOvers };
 }
 
 /** Nodes that are primary of something and gone. */

@@ -3,6 +3,7 @@ import { SimWorld, type SimNode, type SimWorldOptions } from '@engram/kernel/sim
 import { copiesOf, type ClusterMap } from '@engram/placement/core';
 import type { AckLevel, ReplicationEffect, ReplicationOptions } from '@engram/replication/core';
 import type { ClusterEffect } from '../../src/core/index.js';
+import { votersWanted } from '../../src/core/steward.js';
 import type { DiskHabits } from './sim-disk.js';
 import { ClusterProcess, type ProcessDefects, type ProcessSetting } from './sim-process.js';
 
@@ -13,6 +14,7 @@ export interface ClusterWorldOptions {
   readonly spare?: number;
   readonly partitions?: number;
   readonly factor?: number;
+  readonly calmMs?: number;
   readonly disk?: Partial<DiskHabits>;
   readonly world?: Partial<SimWorldOptions>;
   readonly replication?: ReplicationOptions;
@@ -28,6 +30,7 @@ export class ClusterWorld {
   readonly world: SimWorld;
   readonly nodes: SimNode<ClusterProcess>[] = [];
   readonly #options: ClusterWorldOptions;
+  readonly #ids: readonly NodeId[];
   readonly #waiting = new Map<number, (answer: Answer, by: ClusterProcess) => void>();
   #lastRequest = 0;
 
@@ -35,12 +38,19 @@ export class ClusterWorld {
     this.#options = options;
     this.world = new SimWorld({ ...options.world, seed: options.seed });
     const count = options.nodes + (options.spare ?? 0);
-    const ids = Array.from({ length: count }, (_, i) => parseNodeId(`n${i + 1}`));
-    for (const [index, id] of ids.entries()) {
-      const setting = this.#setting(ids.filter((other) => other !== id));
-      const startAtMs = index < options.nodes ? 1 + this.world.random('starts').below(1_000) : 10_000_000;
-      this.nodes.push(this.world.addNode(id, (env) => new ClusterProcess(env, setting), { startAtMs, storageBytesMax: 512 * 1024 * 1024 }));
-    }
+    this.#ids = Array.from({ length: count }, (_, i) => parseNodeId(`n${i + 1}`));
+    for (let i = 0; i < options.nodes; i++) this.#add(options.nodes, 1 + this.world.random('starts').below(1_000));
+  }
+
+  /** Starts the next of the spare nodes. */
+  join(): void {
+    if (this.nodes.length < this.#ids.length) this.#add(undefined, this.world.nowMs);
+  }
+
+  #add(expect: number | undefined, startAtMs: number): void {
+    const id = this.#ids[this.nodes.length] as NodeId;
+    const setting = this.#setting(this.#ids.filter((other) => other !== id), expect);
+    this.nodes.push(this.world.addNode(id, (env) => new ClusterProcess(env, setting), { startAtMs, storageBytesMax: 512 * 1024 * 1024 }));
   }
 
   get alive(): readonly ClusterProcess[] {
@@ -78,6 +88,16 @@ export class ClusterWorld {
     });
   }
 
+  /** Everything is where it belongs: as many copies as the policy wants, on disks that exist, and nothing on its way. */
+  get isSettled(): boolean {
+    const map = this.map;
+    if (!map) return false;
+    const disks = new Map(this.alive.map(({ id, disk }) => [id, disk.storageId]));
+    const isHere = ({ id, storageId }: { readonly id: NodeId; readonly storageId: string }): boolean => disks.get(id) === storageId;
+    const copies = Math.min(map.policies.factor + 1, map.roster.length);
+    return map.roster.length === this.nodes.length && map.roster.every(isHere) && map.voters.every(isHere) && map.voters.length === votersWanted(map.roster.length) && map.table.every((placement) => !placement.moving && copiesOf(placement).length === copies);
+  }
+
   runUntil(until: () => boolean, forMs: number): boolean {
     let found = until();
     if (!found) this.world.run({ untilMs: this.world.nowMs + forMs, until: () => (found = until()) });
@@ -106,11 +126,11 @@ export class ClusterWorld {
     return answer;
   }
 
-  #setting(others: readonly NodeId[]): ProcessSetting {
-    const { nodes, partitions = 8, factor = 2, disk, replication, defects, violation, watch } = this.#options;
+  #setting(others: readonly NodeId[], expect: number | undefined): ProcessSetting {
+    const { nodes, partitions = 8, factor = 2, calmMs, disk, replication, defects, violation, watch } = this.#options;
     return {
-      others, expect: nodes,
-      node: { founding: { partitions, factor, ack: 'quorum', partition: 'majority', strategy: 'zone_aware', expect: nodes }, ...(replication && { replication }) },
+      others, expect,
+      node: { founding: { partitions, factor, ack: 'quorum', partition: 'majority', strategy: 'zone_aware', expect: nodes }, ...(replication && { replication }), ...(calmMs !== undefined && { calmMs }) },
       disk: { syncMs: 2, keepEntries: Infinity, ...disk },
       ...(defects && { defects }),
       ...(violation && { violation }),

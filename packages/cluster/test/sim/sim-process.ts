@@ -80,11 +80,17 @@ export class ClusterProcess implements SimProcess {
     this.#driver.dispatch({ kind: 'replication', event });
   }
 
+  /** As if it had come over the network. */
+  hear(from: NodeId, bytes: Uint8Array): void {
+    this.#driver.dispatch({ kind: 'control-received', from, bytes });
+  }
+
   /** SIGTERM: says that it goes, hands over, goes. */
   stop(): void {
     this.members.leaving = true;
     this.#driver.dispatch({ kind: 'leaving' });
-    this.#env.clock.schedule(plusMs(this.now, 500), () => this.#env.exit('stopped'));
+    // Whatever happens, the process ends: whoever sent SIGTERM sends SIGKILL next.
+    this.#env.clock.schedule(plusMs(this.now, 2_000), () => this.#env.exit('stopped'));
   }
 
   #stored(name: string): AcceptorState<MapContent> | undefined {
@@ -121,6 +127,7 @@ export class ClusterProcess implements SimProcess {
       case 'replication':      return this.#performReplication(effect.effect);
       case 'map-changed':      return this.#env.trace('map', effect.map.epoch);
       case 'lease-changed':    return this.#env.trace('lease', effect.held ? 1 : 0);
+      case 'ready-to-leave':   return void this.#env.clock.schedule(plusMs(this.now, 50), () => this.#env.exit('stopped'));
       case 'notice':           return this.#env.trace(effect.what, JSON.stringify(effect.details));
     }
   }

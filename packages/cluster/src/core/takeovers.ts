@@ -1,0 +1,131 @@
+import { plusMs, unreachable, wake, type Instant, type NodeId } from '@engram/kernel';
+import { Promotion, type ClusterMap, type CopyProgress, type LeaseReply, type LeaseRequest, type MapContent, type PartitionPlacement, type PromotionEffect, type Voter } from '@engram/placement/core';
+import type { Position } from '@engram/replication/core';
+
+/** What takeovers ask of the node around them. */
+export interface TakeoverPorts {
+  inquire(to: Voter, request: LeaseRequest, now: Instant): void;
+  /** Answered by `fenced`. */
+  fence(copy: NodeId, partition: number, epoch: number, now: Instant): void;
+  /** Tells `then` the map in force afterwards. */
+  change(expectedEpoch: number, content: MapContent, then: (made: boolean, map: ClusterMap, now: Instant) => void, now: Instant): void;
+  isSettled(deposed: NonNullable<PartitionPlacement['deposed']>, now: Instant): boolean;
+  notice(level: 'info' | 'warn', what: string, details: Readonly<Record<string, string | number>>): void;
+}
+
+/** What one copy was asked to promise, by partition, and what it has said. */
+interface Seal {
+  readonly epochs: ReadonlyMap<number, number>;
+  readonly progress: Map<number, CopyProgress>;
+}
+
+interface Takeover {
+  readonly promotion: Promotion;
+  /** Of the present round. */
+  readonly seals: Map<NodeId, Seal>;
+}
+
+/** How long after a takeover that did not get through, or not for all, another is begun. */
+const retryMs = 500;
+
+/** Promotions under way, one for each node that is gone. */
+export class Takeovers {
+  readonly #ports: TakeoverPorts;
+  readonly #underWay = new Map<NodeId, Takeover>();
+  readonly #notBefore = new Map<NodeId, Instant>();
+
+  constructor(ports: TakeoverPorts) {
+    this.#ports = ports;
+  }
+
+  get held(): number {
+    return Math.max(this.#underWay.size, this.#notBefore.size);
+  }
+
+  get nextWake(): Instant | undefined {
+    let next: Instant | undefined;
+    for (const { promotion } of this.#underWay.values()) {
+      const at = promotion.nextWake();
+      if (at !== undefined && (next === undefined || at < next)) next = at;
+    }
+    return next;
+  }
+
+  begin(node: NodeId, map: ClusterMap, now: Instant): void {
+    if (this.#underWay.has(node) || now < (this.#notBefore.get(node) ?? 0)) return;
+    for (const [other, at] of this.#notBefore) if (at <= now) this.#notBefore.delete(other);
+    const promotion = new Promotion(node, map, {}, (deposed) => this.#ports.isSettled(deposed, now));
+    this.#underWay.set(node, { promotion, seals: new Map() });
+    this.#ports.notice('info', 'taking over from a node that is gone', { node });
+    this.#perform(node, promotion.handle({ kind: 'started' }, now), now);
+  }
+
+  /** Nobody has to take over from who is primary of nothing. */
+  learned({ table }: ClusterMap): void {
+    if (this.#underWay.size === 0) return;
+    const primaries = new Set(table.map(({ primary }) => primary));
+    for (const [node, { promotion }] of this.#underWay) if (!primaries.has(node) && promotion.phase !== 'changing') this.#underWay.delete(node);
+  }
+
+  leaseAnswered(from: Voter, reply: LeaseReply, now: Instant): void {
+    for (const [node, { promotion }] of this.#underWay) this.#perform(node, promotion.handle({ kind: 'lease-answered', from, reply }, now), now);
+  }
+
+  /** Told in one go when a copy has answered for all its partitions, so that many partitions cost no more than their number. */
+  fenced(partition: number, epoch: number, copy: NodeId, position: Position, now: Instant): void {
+    for (const [node, { promotion, seals }] of this.#underWay) {
+      const seal = seals.get(copy);
+      if (seal?.epochs.get(partition) !== epoch) continue;
+      seal.progress.set(partition, { partition, epoch: position.epoch, seq: position.seq });
+      if (seal.progress.size === seal.epochs.size) this.#perform(node, promotion.handle({ kind: 'sealed', from: copy, progress: [...seal.progress.values()] }, now), now);
+    }
+  }
+
+  wake(now: Instant): void {
+    for (const [node, { promotion, seals }] of this.#underWay) {
+      if ((promotion.nextWake() ?? Infinity) > now) continue;
+      // Time is up for those that have not answered for all; what they did answer counts.
+      for (const [copy, { epochs, progress }] of seals) {
+        if (progress.size > 0 && progress.size < epochs.size) this.#perform(node, promotion.handle({ kind: 'sealed', from: copy, progress: [...progress.values()] }, now), now);
+      }
+      this.#perform(node, promotion.handle(wake, now), now);
+    }
+  }
+
+  #perform(node: NodeId, effects: readonly PromotionEffect[], now: Instant): void {
+    // Seals come together; those of an earlier round are void, because its epochs may have been used up since.
+    if (effects.some(({ kind }) => kind === 'seal')) this.#underWay.get(node)?.seals.clear();
+    for (const effect of effects) {
+      switch (effect.kind) {
+        case 'inquire':  this.#ports.inquire(effect.to, effect.request, now); break;
+        case 'seal':     this.#seal(node, effect.to, effect.partitions, now); break;
+        case 'change':   this.#change(node, effect.expectedEpoch, effect.content, now); break;
+        case 'ended':    this.#ended(node, effect, now); break;
+        case 'given-up': this.#over(node, now); break;
+        default:         unreachable(effect);
+      }
+    }
+  }
+
+  #seal(node: NodeId, copy: NodeId, partitions: readonly { readonly partition: number; readonly epoch: number }[], now: Instant): void {
+    this.#underWay.get(node)?.seals.set(copy, { epochs: new Map(partitions.map(({ partition, epoch }) => [partition, epoch])), progress: new Map() });
+    for (const { partition, epoch } of partitions) this.#ports.fence(copy, partition, epoch, now);
+  }
+
+  #change(node: NodeId, expectedEpoch: number, content: MapContent, now: Instant): void {
+    this.#ports.change(expectedEpoch, content, (made, map, at) => {
+      const promotion = this.#underWay.get(node)?.promotion;
+      if (promotion) this.#perform(node, promotion.handle({ kind: made ? 'changed' : 'change-refused', map }, at), at);
+    }, now);
+  }
+
+  #ended(node: NodeId, { promoted, provisional, waiting }: Extract<PromotionEffect, { kind: 'ended' }>, now: Instant): void {
+    this.#over(node, now);
+    this.#ports.notice(waiting.length > 0 ? 'warn' : 'info', 'took over from a node that is gone', { node, promoted: promoted.length, provisional: provisional.length, waiting: waiting.length });
+  }
+
+  #over(node: NodeId, now: Instant): void {
+    this.#underWay.delete(node);
+    this.#notBefore.set(node, plusMs(now, retryMs));
+  }
+}
