@@ -1,3 +1,4 @@
+import type { SpaceId } from '@engram/kernel';
 import type { IdempotencyMark } from './operation.js';
 import type { IdempotencyRecord, IdempotentResult } from './record-codec.js';
 
@@ -19,11 +20,16 @@ export class IdempotencyTable {
   /** In the order the keys came: with one lifetime for all, also the order in which they expire. */
   readonly #entries = new Map<string, Entry>();
   readonly #keysMax: number;
+  /** 0 or, for keys that came beside the log, below. */
+  #leastOrder = 0;
 
   /** `persisted` comes in the order of arrival. */
   constructor(keysMax: number, persisted: Iterable<readonly [order: number, record: IdempotencyRecord]> = []) {
     this.#keysMax = keysMax;
-    for (const [order, record] of persisted) this.#entries.set(record.key, { order, record: { ...record, results: [...record.results] } });
+    for (const [order, record] of persisted) {
+      this.#entries.set(record.key, { order, record: { ...record, results: [...record.results] } });
+      this.#leastOrder = Math.min(this.#leastOrder, order);
+    }
   }
 
   get size(): number {
@@ -56,6 +62,33 @@ export class IdempotencyTable {
     this.#entries.set(key, { order: lsn, record });
     changed(lsn, record);
     this.#sweep(nowMs, changed);
+  }
+
+  /** Notes what another copy knows, beside the log: nothing known here is changed, and what is known already adds nothing. */
+  merge(mark: IdempotencyMark, result: IdempotentResult, changed: (order: number, record: IdempotencyRecord | undefined) => void): void {
+    const { key, fingerprint, expiresAtMs } = mark;
+    const known = this.#entries.get(key);
+    if (known) {
+      const isKnown = known.record.results.some(({ kind, space, id }) => kind === result.kind && space === result.space && id === result.id);
+      if (known.record.fingerprint !== fingerprint || isKnown) return;
+      known.record.results.push(result);
+      return changed(known.order, known.record);
+    }
+    // No entry of this log brought it, so its place is before all of them.
+    const order = (this.#leastOrder -= 1);
+    const record = { key, fingerprint, expiresAtMs, results: [result] };
+    this.#entries.set(key, { order, record });
+    changed(order, record);
+    this.#sweep(0, changed);
+  }
+
+  /** The marks of what was done in a space, by kind and id. */
+  marksOf(space: SpaceId): ReadonlyMap<string, IdempotencyMark> {
+    const marks = new Map<string, IdempotencyMark>();
+    for (const { record: { key, fingerprint, expiresAtMs, results } } of this.#entries.values()) {
+      for (const { kind, space: of, id } of results) if (of === space) marks.set(`${kind} ${id}`, { key, fingerprint, expiresAtMs });
+    }
+    return marks;
   }
 
   #sweep(nowMs: number, changed: (order: number, record: undefined) => void): void {

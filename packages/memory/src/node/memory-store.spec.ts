@@ -353,6 +353,23 @@ describe('memory store: a copy of spaces', () => {
   }));
 });
 
+test('a copy recognises the retry of a request that the original was asked, once, also after a restart', () => inTempDirectory(async (directory) => {
+  const idempotency = { key: 'travel/k1', fingerprint: 'f', expiresAtMs: 9_000_000 };
+  const { operations } = await withStore((from) => {
+    from.apply(logged([{ ...store('m1'), idempotency } as Operation, { ...forget('m2'), idempotency: { ...idempotency, key: 'travel/k2' } } as Operation]));
+    return from.copyOut([travel], '', 10_000);
+  });
+  let into = await openMemoryStore({ directory });
+  into.apply(logged([{ ...store('mine'), idempotency: { ...idempotency, key: 'travel/k3' } } as Operation]));
+  for (let twice = 0; twice < 2; twice++) into.merge(operations);
+  await into.close();
+  into = await openMemoryStore({ directory });
+  expect(into.idempotent('travel/k1', 1)).toEqual({ key: 'travel/k1', fingerprint: 'f', expiresAtMs: 9_000_000, results: [{ kind: 'store', space: travel, id: 'm1' }] });
+  expect(into.idempotent('travel/k2', 1)?.results).toEqual([{ kind: 'forget', space: travel, id: 'm2' }]);
+  expect(into.idempotent('travel/k3', 1)?.results).toEqual([{ kind: 'store', space: travel, id: 'mine' }]);
+  await into.close();
+}));
+
 test('an entry without an operation only advances the position', () => withStore(async (opened) => {
   opened.apply([{ lsn: 1, hlc: 5n, partition: 3, epoch: 2, seq: 1, operation: undefined }]);
   expect(opened.applied).toEqual({ lsn: 1, hlc: 5n, partitions: new Map([[3, { epoch: 2, seq: 1 }]]) });

@@ -4,7 +4,7 @@ import { Committer } from './committer.js';
 import { Database } from './database.js';
 import { IdempotencyTable } from './idempotency-table.js';
 import { mergeById } from './merge-by-id.js';
-import type { LoggedOperation, Operation, SpacePolicy } from './operation.js';
+import type { IdempotencyMark, LoggedOperation, Operation, SpacePolicy } from './operation.js';
 import type { PendingRecord, Position } from './overlay.js';
 import { recallSpaces } from './recall-spaces.js';
 import { memoryRecord, type IdempotencyRecord, type IdempotentResult } from './record-codec.js';
@@ -204,7 +204,12 @@ class LmdbMemoryStore implements MemoryStore {
   merge(operations: readonly Operation[]): void {
     this.#expectOpen();
     const { overlay } = this.#committer;
-    for (const operation of operations) this.#applyOperation(operation);
+    for (const operation of operations) {
+      this.#applyOperation(operation);
+      if (operation.kind === 'set-space-policy' || operation.idempotency === undefined) continue;
+      const { space, id } = operation.kind === 'store' ? operation.memory : operation;
+      this.#idempotency.merge(operation.idempotency, { kind: operation.kind, space, id }, (order, record) => overlay.noteIdempotency(order, record));
+    }
     overlay.lsn = this.#lsn;
     overlay.hlc = this.#hlc;
     overlay.operations += operations.length;
@@ -318,13 +323,19 @@ class LmdbMemoryStore implements MemoryStore {
     if (!state) return;
     const { part: lastPart, id: lastId } = last ?? { part: -1, id: '' as MemoryId };
     if (lastPart < 0) yield { part: 0, id: '-' as MemoryId, size: 64, operation: () => ({ kind: 'set-space-policy', space, policy: state.summary().policy }) };
+    const marks = this.#idempotency.marksOf(space);
+    /** Under which request it was done, so that a retry is recognised by the copy too. */
+    const marked = (kind: 'store' | 'forget', id: MemoryId): { idempotency?: IdempotencyMark } => {
+      const idempotency = marks.get(`${kind} ${id}`);
+      return idempotency ? { idempotency } : {};
+    };
     if (lastPart <= 1) {
       const after = lastPart === 1 ? lastId : undefined;
-      for (const [id, atMs] of this.#tombstonesOf(space, after)) yield { part: 1, id, size: 64 + id.length, operation: () => ({ kind: 'forget', space, id, atMs }) };
+      for (const [id, atMs] of this.#tombstonesOf(space, after)) yield { part: 1, id, size: 64 + id.length, operation: () => ({ kind: 'forget', space, id, atMs, ...marked('forget', id) }) };
     }
     const after = lastPart === 2 ? lastId : undefined;
     for (const { id, bytes } of mergeById(this.#committer.pendingOf(space, after), this.#database.memoriesOf(space, after))) {
-      yield { part: 2, id, size: bytes.byteLength, operation: () => ({ kind: 'store', memory: memoryRecord.decode(bytes, { space, id }) }) };
+      yield { part: 2, id, size: bytes.byteLength, operation: () => ({ kind: 'store', memory: memoryRecord.decode(bytes, { space, id }), ...marked('store', id) }) };
     }
   }
 
