@@ -14,6 +14,8 @@ import type { HttpServer } from './http/context.js';
 import type { HttpLimits } from './http/limits.js';
 import { createHttpServer } from './http/server.js';
 import { ServerMetrics } from './metrics/index.js';
+import { GrpcForwarder, HttpForwarder } from './peers/index.js';
+import { RoutedEngine, type Caller } from './routing/index.js';
 import { version } from './version.js';
 
 export interface RunningServer {
@@ -53,11 +55,14 @@ export async function startServer(loaded: LoadedConfig, log: Logger): Promise<Ru
     // Bound before anything is served, so that a taken port stops the start; silent until everything else listens.
     const part = (membership = await openMembership(config, engine, replicated, log));
     engine.holdWritesWhile(() => reasonForming(part));
-    http = createHttpServer({ engine, membership, log, metrics, limits: httpLimits(config), effectiveConfig: () => printableConfig(loaded), ...(replicated && { placement: replicated }), onShutdownRequested: () => requestShutdown() });
+    const routed = replicated && routedEngine(engine, replicated, part, config, metrics);
+    const operationsFor = routed && { operationsFor: (caller: Caller) => routed.for(caller) };
+    http = createHttpServer({ engine, ...operationsFor, membership, log, metrics, limits: httpLimits(config), effectiveConfig: () => printableConfig(loaded), ...(replicated && { placement: replicated }), onShutdownRequested: () => requestShutdown() });
     const httpAddress = await listenHttp(http, config.server.http_bind);
     const grpc = await startGrpcServer({
       bind: formatAddress(config.server.grpc_bind),
       engine,
+      ...operationsFor,
       log,
       metrics,
       limits: { maxMessageBytes: config.network.max_message_size },
@@ -128,6 +133,26 @@ async function openMembership({ cluster }: Config, engine: Engine, replicated: R
   if (!replicated) return new LoneMembership(nodeId, wallClockMs());
   const holdsMemories = engine.status().log.nextLsn > 1;
   return openSwimMembership({ config: cluster, nodeId, dataDirectory, holdsMemories, random: systemRandom(), replicated, wallClockMs, log });
+}
+
+/** Requests that this node cannot answer are passed on to the one that can. */
+function routedEngine(engine: Engine, replicated: ReplicatedNode, membership: ClusterPart, { network }: Config, metrics: ServerMetrics): RoutedEngine {
+  const clusterId = () => membership.formation()?.clusterId;
+  return new RoutedEngine(engine, {
+    cluster: {
+      map: () => replicated.map(),
+      clusterId,
+      leads: (partition) => replicated.leads(partition),
+      isAlive: (node) => membership.node(node)?.state === 'alive' || membership.node(node)?.state === 'suspect',
+      entriesLacking: (partition) => replicated.entriesLacking(partition),
+    },
+    partitionOf: (space) => replicated.partitionOf(space),
+    grpc: new GrpcForwarder({ self: engine.nodeId, clusterId, channels: replicated.links.channels }),
+    http: new HttpForwarder({ self: engine.nodeId, clusterId, addressOf: (node) => replicated.addressOf(node, 'http'), poolSize: network.connection_pool_size }),
+    addressOf: (node) => replicated.addressOf(node, 'http'),
+    metrics,
+    random: systemRandom(),
+  });
 }
 
 function replicatedOptions({ node, cluster, network }: Config, nodeId: NodeId, log: Logger): ReplicatedNodeOptions {

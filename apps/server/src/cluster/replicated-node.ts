@@ -96,6 +96,13 @@ export class ReplicatedNode implements Journal, PlacementView {
   replication(): ReplicationStatus | undefined { return this.core?.replicationStatus(systemClock.now()); }
   partitionOf(space: SpaceId): number { return this.#options.partitionOf(space); }
   steward(): NodeId | undefined { return this.core?.steward; }
+  /** Whether a write of this partition would be taken here now. */
+  leads(partition: number): boolean { return this.core?.leads(partition, systemClock.now()) ?? false; }
+  /** How many entries the copy here lacks of what its primary has told; undefined where there is none. */
+  entriesLacking(partition: number): number | undefined {
+    const status = this.core?.partition(partition);
+    return status && Math.max(0, status.primarySeq - status.position.seq);
+  }
   get card(): NodeCard { return this.#card; }
   /** Why this node cannot go on; undefined while it can. */
   get failure(): string | undefined { return this.#failure; }
