@@ -215,8 +215,11 @@ export class RoutedOperations implements MemoryOperations {
     if (doubt === undefined) return answer;
     const { engine, router } = this.#parts;
     const partition = router.partitionOf(space);
-    const memories = engine.spaces().find((summary) => summary.space === space)?.memories ?? 0;
-    return lowered(answer, shareLacking(memories, router.cluster.entriesLacking?.(partition)), [
+    // Of a copy elsewhere is known that it has what it answered with.
+    const share = router.holds(partition)
+      ? shareLacking(engine.spaces().find((summary) => summary.space === space)?.memories ?? 0, router.cluster.entriesLacking?.(partition))
+      : shareLacking(answer.memories.length, undefined);
+    return lowered(answer, share, [
       { partition, space, node: router.cluster.map()?.table[partition]?.primary, reason: `${doubt}; a copy answered, which may lack the latest memories` },
     ]);
   }

@@ -1,0 +1,159 @@
+/**
+ * Whole nodes on loopback: real engines, real HTTP and gRPC servers, real forwarding between them. Only the cluster is
+ * mocked: the map and who is alive are what a test says, and nothing is replicated.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseClusterId, parseNodeId, parseSpaceId, Random, type NodeId, type SpaceId } from '@engram/kernel';
+import { DEFAULT_PARTITIONS, partitionOf, type ClusterMap, type PartitionPlacement } from '@engram/placement';
+import { createMemoryClient, type MemoryClient } from '@engram/rpc';
+import { pino } from 'pino';
+import { openEngine, type Engine } from '../src/engine/index.js';
+import { startGrpcServer, type GrpcServer } from '../src/grpc/grpc-server.js';
+import { createHttpServer, type HttpServer } from '../src/http/index.js';
+import { ServerMetrics } from '../src/metrics/index.js';
+import { GrpcForwarder, HttpForwarder, PeerChannels } from '../src/peers/index.js';
+import { RoutedEngine, type MemoryOperations, type RoutedEngineOptions } from '../src/routing/index.js';
+
+export const blue = parseClusterId('blue');
+
+export interface RoutedNode {
+  readonly id: NodeId;
+  readonly engine: Engine;
+  readonly metrics: ServerMetrics;
+  readonly routed: RoutedEngine;
+  readonly url: string;
+  readonly httpAddress: string;
+  readonly grpcAddress: string;
+  readonly client: MemoryClient;
+  /** The operations of a client that says nothing but these headers. */
+  as(headers?: Readonly<Record<string, string>>, remainingMs?: number): MemoryOperations;
+  request(method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<{ readonly status: number; readonly headers: Headers; readonly body: never }>;
+}
+
+interface Running extends RoutedNode {
+  readonly http: HttpServer;
+  readonly grpc: GrpcServer;
+  readonly forwarders: { readonly channels: PeerChannels; readonly http: HttpForwarder };
+  map: ClusterMap;
+}
+
+export class RoutedNodes {
+  readonly #root = mkdtempSync(join(process.env['BENCH_DIRECTORY'] ?? tmpdir(), 'engram-routed-'));
+  readonly #nodes = new Map<NodeId, Running>();
+  readonly #gone = new Set<NodeId>();
+  readonly #lacking = new Map<number, number>();
+  readonly #leaderless = new Set<number>();
+  #map: ClusterMap;
+
+  private constructor(ids: readonly NodeId[]) {
+    const [first, ...others] = ids as readonly [NodeId, ...NodeId[]];
+    const placement: PartitionPlacement = { epoch: 1, primary: first, replicas: [] };
+    this.#map = {
+      clusterId: blue, epoch: 1, partitions: DEFAULT_PARTITIONS, policies: { factor: 0, ack: 'local', partition: 'majority' }, voters: [{ id: first, storageId: first }] as never,
+      roster: [first, ...others].map((id) => ({ id, storageId: id, addresses: {}, zone: '', rack: '', capacity: 1, state: 'active' as const })),
+      table: Array.from({ length: DEFAULT_PARTITIONS }, () => placement),
+    };
+  }
+
+  /** The first node is the primary of everything until a test says otherwise. */
+  static async start(names: readonly string[], options: Partial<RoutedEngineOptions> = {}): Promise<RoutedNodes> {
+    const nodes = new RoutedNodes(names.map(parseNodeId));
+    for (const name of names) await nodes.#start(parseNodeId(name), options);
+    return nodes;
+  }
+
+  get(name: string): RoutedNode {
+    return this.#nodes.get(parseNodeId(name))!;
+  }
+
+  /** Where a space lives. @param knownTo The nodes that have heard of it; all of them when none is named. */
+  place(space: string, primary: string, replicas: readonly string[] = [], knownTo: readonly string[] = [...this.#nodes.keys()]): SpaceId {
+    const id = parseSpaceId(space);
+    for (const name of knownTo) {
+      const node = this.#nodes.get(parseNodeId(name))!;
+      const table = [...node.map.table];
+      const partition = partitionOf(id, DEFAULT_PARTITIONS);
+      table[partition] = { epoch: table[partition]!.epoch + 1, primary: parseNodeId(primary), replicas: replicas.map(parseNodeId) };
+      node.map = { ...node.map, epoch: node.map.epoch + 1, table };
+    }
+    return id;
+  }
+
+  /** Membership takes a node for dead. */
+  lost(name: string): void {
+    this.#gone.add(parseNodeId(name));
+  }
+
+  /** The copies of a space know that they lack so many entries. */
+  lacks(space: SpaceId, entries: number): void {
+    this.#lacking.set(partitionOf(space, DEFAULT_PARTITIONS), entries);
+  }
+
+  /** Whoever is the primary has no lease. */
+  withoutLease(space: SpaceId): void {
+    this.#leaderless.add(partitionOf(space, DEFAULT_PARTITIONS));
+  }
+
+  /** Nothing listens on the ports of a node any more; membership has not noticed. */
+  async kill(name: string): Promise<void> {
+    const { http, grpc } = this.#nodes.get(parseNodeId(name))!;
+    http.server.closeAllConnections();
+    await Promise.all([http.close(), grpc.close(0)]);
+  }
+
+  async end(): Promise<void> {
+    for (const { http, grpc, engine, client, forwarders } of this.#nodes.values()) {
+      client.close();
+      forwarders.channels.close();
+      await forwarders.http.close(0);
+      http.server.closeAllConnections();
+      await Promise.all([http.close(), grpc.close(0)]);
+      await engine.close();
+    }
+    rmSync(this.#root, { recursive: true, force: true });
+  }
+
+  async #start(id: NodeId, options: Partial<RoutedEngineOptions>): Promise<void> {
+    const metrics = new ServerMetrics('0.0.0-test');
+    const engine = await openEngine({ dataDirectory: join(this.#root, id), nodeId: id, version: '0.0.0-test', random: Random.fromSeed(id), wallClockMs: Date.now });
+    const clusterId = () => blue;
+    const channels = new PeerChannels({ addressOf: (node) => this.#nodes.get(node)?.grpcAddress, poolSize: 3, maxMessageBytes: 4 * 1024 * 1024 });
+    const httpForwarder = new HttpForwarder({ self: id, clusterId, addressOf: (node) => this.#nodes.get(node)?.httpAddress, poolSize: 2 });
+    const routed = new RoutedEngine(engine, {
+      cluster: {
+        map: () => this.#nodes.get(id)!.map,
+        clusterId,
+        leads: (partition) => this.#nodes.get(id)!.map.table[partition]?.primary === id && !this.#leaderless.has(partition),
+        isAlive: (node) => !this.#gone.has(node),
+        entriesLacking: (partition) => this.#lacking.get(partition),
+      },
+      partitionOf: (space) => partitionOf(space, DEFAULT_PARTITIONS),
+      // Quick, because tests wait for it: on loopback a port answers at once or never.
+      grpc: new GrpcForwarder({ self: id, clusterId, channels, connectTimeoutMs: 100 }),
+      http: httpForwarder,
+      addressOf: (node) => this.#nodes.get(node)?.httpAddress,
+      metrics,
+      random: Random.fromSeed(`routing ${id}`),
+      retry: { backoffMs: 5, backoffMaxMs: 20 },
+      ...options,
+    });
+    const operationsFor = routed.for.bind(routed);
+    const http = createHttpServer({ engine, operationsFor, log: pino({ level: 'silent' }), metrics, onShutdownRequested: () => undefined });
+    const url = await http.listen({ host: '127.0.0.1', port: 0 });
+    const grpc = await startGrpcServer({ bind: '127.0.0.1:0', engine, operationsFor, log: pino({ level: 'silent' }), metrics });
+    this.#nodes.set(id, {
+      id, engine, metrics, routed, url, http, grpc, httpAddress: url.slice('http://'.length), grpcAddress: grpc.address, map: this.#map,
+      client: createMemoryClient({ address: grpc.address }),
+      forwarders: { channels, http: httpForwarder },
+      as: (headers = {}, remainingMs = Infinity) => routed.for({ header: (name) => headers[name], remainingMs: () => remainingMs, requestId: '' }),
+      async request(method, path, body, headers = {}) {
+        const sent = body === undefined ? {} : { body: JSON.stringify(body) };
+        const response = await fetch(`${url}${path}`, { method, ...sent, headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers } });
+        const text = await response.text();
+        return { status: response.status, headers: response.headers, body: (text === '' ? undefined : JSON.parse(text)) as never };
+      },
+    });
+  }
+}
