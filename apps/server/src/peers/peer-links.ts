@@ -125,6 +125,8 @@ export class PeerLinks {
   readonly #opening = new Set<FrameStream>();
   readonly #accepted: Readonly<Record<FrameChannel, Map<NodeId, Set<FrameStream>>>> = { replication: new Map(), register: new Map() };
   readonly #sweeper: NodeJS.Timeout;
+  /** How often in a row no stream could be opened to a peer. There are as many as there are nodes. */
+  readonly #refusals = new Map<NodeId, number>();
   #acceptedCalls = 0;
   #refusedCalls = 0;
   #streamsMade = 0;
@@ -306,12 +308,20 @@ export class PeerLinks {
     };
   }
 
+  /** A node that is gone is tried for ever; it is told the first, second, fourth, eighth … time. */
+  #notOpened(peer: NodeId, reason: string): void {
+    const times = (this.#refusals.get(peer) ?? 0) + 1;
+    this.#refusals.set(peer, times);
+    if (Number.isInteger(Math.log2(times))) this.#options.log.warn({ peer, reason, times }, 'no stream of replication could be opened');
+  }
+
   #listener(role: 'opened' | 'accepted', peer: NodeId, frames: () => FrameStream, lease?: ChannelLease): Required<Pick<FrameListener, 'opened' | 'received' | 'closed'>> {
     const { replication, log } = this.#options;
     let stream: number | undefined;
     return {
       opened: () => {
         stream = this.#streamsMade += 1;
+        this.#refusals.delete(peer);
         this.#streams.set(stream, { peer, role, frames: frames(), address: lease?.address });
         if (role === 'opened') replication.opened(peer, stream);
         else replication.accepted(stream, peer);
@@ -320,7 +330,10 @@ export class PeerLinks {
       closed: (end) => {
         this.#opening.delete(frames());
         lease?.release(stream === undefined ? 'not-connected' : 'done');
-        if (end.by === 'failure') log.warn({ peer, stream, reason: end.reason }, stream === undefined ? 'no stream of replication could be opened' : 'a stream of replication was lost');
+        if (end.by === 'failure') {
+          if (stream !== undefined) log.warn({ peer, stream, reason: end.reason }, 'a stream of replication was lost');
+          else this.#notOpened(peer, end.reason);
+        }
         if (stream !== undefined) {
           this.#streams.delete(stream);
           replication.closed(stream);
