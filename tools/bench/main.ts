@@ -1,7 +1,7 @@
 /**
  * Every figure of docs/benchmarks.md as a ratio to a baseline of the same run: `npm run bench`.
  *
- * `--only store,batch,recall,start,bytes,config,discovery,peers` measures some of them, `--quick` measures all of them badly in two minutes,
+ * `--only store,batch,recall,start,bytes,config,discovery,peers,replication,routing,forward` measures some of them, `--quick` measures all of them badly in two minutes,
  * `--json` prints one document for programs, `--corpus DIR` takes conversations instead of made-up memories, `--stale`
  * measures a build that is older than the sources. Progress goes to the error stream; data goes to TMPDIR.
  */
@@ -14,9 +14,11 @@ import type { Figure } from './figure.js';
 import { measureBatch } from './figures/batch.js';
 import { measureBytes } from './figures/bytes.js';
 import { measureDiscovery } from './figures/discovery.js';
+import { measureForward } from './figures/forward.js';
 import { measurePeers } from './figures/peers.js';
 import { measureRecall } from './figures/recall.js';
 import { measureReplication } from './figures/replication.js';
+import { measureRouting } from './figures/routing.js';
 import { measureStart } from './figures/start.js';
 import { measureStore } from './figures/store.js';
 import { describeMachine, probeMachine } from './machine.js';
@@ -34,6 +36,8 @@ const measurements: Readonly<Record<string, (world: World) => Promise<Figure>>> 
   peers: measurePeers,
   discovery: measureDiscovery,
   replication: measureReplication,
+  routing: measureRouting,
+  forward: measureForward,
 };
 
 const { values } = parseArgs({
