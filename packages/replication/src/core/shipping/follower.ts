@@ -70,7 +70,10 @@ export class Follower {
     // Who has a primary in this very epoch was asked too late.
     const led = copy.reign?.epoch === epoch || copy.following?.epoch === epoch || copy.lineage.epoch === epoch;
     if (epoch < copy.promised || led) return this.#answerFence(copy, stream, epoch, false);
+    const { following } = copy;
     this.#promise(copy, epoch);
+    // What was on its way from the primary is not answered any more. With its window full of that it would wait for ever.
+    if (following !== undefined) this.#refuse(following.stream, copy, following.epoch, 'stale-epoch');
     // Only the latest question of each asker is answered, so that a stuck disk does not gather them.
     copy.waiting = copy.waiting.filter((one) => one.stream !== stream || (one.kind !== 'promise' && one.kind !== 'answer-fence'));
     copy.waiting.push({ kind: 'promise', stream, epoch, record: 0 });
