@@ -354,7 +354,8 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
     const entries = [];
     for (const [partition, placement] of map.table.entries()) {
       const earlier = before?.table[partition];
-      if (!involves(placement, this.#id) && !(earlier && involves(earlier, this.#id))) continue;
+      // Also what is held here and belongs elsewhere by now: it may be all there is of a write.
+      if (!involves(placement, this.#id) && !(earlier && involves(earlier, this.#id)) && !this.#replication?.partition(partition)) continue;
       if (earlier === placement && !storagesChanged) continue;
       if (this.#mustHoldBack(placement, now)) this.#heldBack.add(partition);
       else {

@@ -1,6 +1,6 @@
 import type { NodeId, Random } from '@engram/kernel';
 import { randomFaultSchedule, applyFaults, type FaultAction } from '@engram/kernel/sim';
-import { clusterMapCodec, copiesOf, decodeAcceptorState } from '@engram/placement/core';
+import { clusterMapCodec, copiesOf, decodeAcceptorState, type ClusterMap } from '@engram/placement/core';
 import type { AckLevel, ReplicationEffect, ReplicationOptions } from '@engram/replication/core';
 import { encodeControl, type ClusterEffect } from '../../src/core/index.js';
 import { ClusterWorld } from './cluster-world.js';
@@ -49,7 +49,7 @@ const settleMs = 60_000;
 /** A cluster under faults from a seed, then healed, then looked at. */
 export class ClusterTrial {
   readonly #options: TrialOptions;
-  readonly #cluster: ClusterWorld;
+  readonly cluster: ClusterWorld;
   readonly #random: Random;
   readonly #history = new RegisterHistory();
   readonly #violations = new Set<string>();
@@ -65,6 +65,8 @@ export class ClusterTrial {
   readonly #partitions: number;
   readonly #mayLoseDisks: boolean;
   readonly #joins: boolean;
+  /** Nodes that have left the copies of something: what they come back to is shipped and applied anew. */
+  readonly #retired = new Set<NodeId>();
   #disksLost = 0;
   #faults = 0;
 
@@ -78,16 +80,16 @@ export class ClusterTrial {
     this.#mayLoseDisks = dice.chance(0.3);
     this.#joins = dice.chance(0.3);
     const small: ReplicationOptions = { batchEntries: 1 + dice.below(20), batchBytes: 2_000, windowEntries: 20 + dice.below(30), windowBytes: 4_000, ringEntries: 5 + dice.below(60), ringBytes: 20_000, snapshotChunkBytes: 200, snapshotBytesPerSecond: 100_000 };
-    this.#cluster = new ClusterWorld({
+    this.cluster = new ClusterWorld({
       seed, nodes, partitions: this.#partitions, spare: this.#joins ? 1 : 0, calmMs: dice.pick([300, 1_000, 3_000, 10_000]),
       disk: { syncMs: dice.pick([0.5, 2, 20, 60]), keepEntries: dice.chance(0.5) ? Infinity : 20 + dice.below(100) },
       ...(dice.chance(0.7) && { replication: small }),
       ...(defects && { defects }),
       world: { link: { loss: dice.pick([0, 0.01, 0.05]), duplicate: 0.01 }, ...(transcript > 0 && { transcript: { linesMax: transcript, kinds: ['life', 'fault', 'trace'] as const } }) },
       watch: (process, effect) => this.#watch(process, effect),
-      violation: (what) => this.#violation(what),
+      appliedAgain: (process, id) => this.#retired.has(process.id) || this.#violation(`${process.id} applied ${id} twice`),
     });
-    this.#random = this.#cluster.world.random('trial');
+    this.#random = this.cluster.world.random('trial');
   }
 
   run(): TrialReport {
@@ -99,30 +101,30 @@ export class ClusterTrial {
     }
     const wrong = this.#history.violation();
     if (wrong !== undefined) this.#violation(wrong);
-    const { world } = this.#cluster;
+    const { world } = this.cluster;
     const acknowledged = this.#writes.filter((write) => write.acknowledged).length;
-    const facts = { ...Object.fromEntries(this.#facts), nodes: this.#cluster.nodes.length, writes: this.#writes.length, acknowledged, faults: this.#faults, disksLost: this.#disksLost, events: world.events, maps: this.#maps.size, registerRequests: this.#history.size };
+    const facts = { ...Object.fromEntries(this.#facts), nodes: this.cluster.nodes.length, writes: this.#writes.length, acknowledged, faults: this.#faults, disksLost: this.#disksLost, events: world.events, maps: this.#maps.size, registerRequests: this.#history.size };
     const isVoid = acknowledged < 50 ? `only ${acknowledged} writes were acknowledged` : this.#faults < 3 ? 'hardly a fault' : undefined;
     return { seed: this.#options.seed, violations: [...this.#violations], void: isVoid, facts, lines: world.transcript.lines(), hash: world.hash() };
   }
 
   #live(): void {
-    const { world } = this.#cluster;
-    const formed = this.#cluster.runUntil(() => this.#cluster.everyPartitionLeads && (!this.#mayLoseDisks || this.#cluster.isSettled), formMs);
+    const { world } = this.cluster;
+    const formed = this.cluster.runUntil(() => this.cluster.everyPartitionLeads && (!this.#mayLoseDisks || this.cluster.isSettled), formMs);
     if (!formed) return this.#violation(`no cluster after ${formMs} ms: ${this.#described()}`);
     const fromMs = Math.ceil(world.nowMs) + this.#random.below(1_500);
     const untilMs = fromMs + (this.#options.forMs ?? 15_000);
     const faults = this.#options.faults?.map((fault) => ({ ...fault, atMs: fault.atMs + fromMs })) ?? this.#nemesis(fromMs, untilMs);
     this.#faults = faults.filter(({ kind }) => kind !== 'heal' && kind !== 'restart').length;
     applyFaults(world, faults);
-    if (this.#joins) world.at(fromMs + this.#random.below(8_000), () => this.#cluster.join());
+    if (this.#joins) world.at(fromMs + this.#random.below(8_000), () => this.cluster.join());
     this.#workload(untilMs);
     this.#watchSizes();
     world.run({ untilMs });
     world.network.heal();
     // Whoever was told to stop may take its time.
     world.run({ untilMs: untilMs + 1_000 });
-    for (const node of this.#cluster.nodes) if (!node.alive) node.restart();
+    for (const node of this.cluster.nodes) if (!node.alive) node.restart();
     this.#judge();
   }
 
@@ -137,7 +139,7 @@ export class ClusterTrial {
   }
 
   #violation(what: string): void {
-    if (this.#violations.size < 20) this.#violations.add(`${Math.round(this.#cluster.world.nowMs)} ms: ${what}`);
+    if (this.#violations.size < 20) this.#violations.add(`${Math.round(this.cluster.world.nowMs)} ms: ${what}`);
   }
 
   #count(what: string): void {
@@ -147,7 +149,7 @@ export class ClusterTrial {
   // ── What is done to it ───────────────────────────────────────────────────────────────────────────────────────────
 
   #nemesis(fromMs: number, untilMs: number): FaultAction[] {
-    const nodes = this.#cluster.nodes.map(({ id }) => id);
+    const nodes = this.cluster.nodes.map(({ id }) => id);
     const random = this.#random;
     const schedule = randomFaultSchedule(random.fork('faults'), { nodes, fromMs, untilMs, everyMs: random.pick([400, 900, 2_000]), lastsMsMax: random.pick([1_500, 4_000, 8_000]), downMax: random.chance(0.2) ? nodes.length : Math.ceil(nodes.length / 2) });
     let lost = 0;
@@ -169,11 +171,11 @@ export class ClusterTrial {
   }
 
   #workload(untilMs: number): void {
-    const { world } = this.#cluster;
+    const { world } = this.cluster;
     const step = (): void => {
       if (world.nowMs > untilMs) return;
       const partition = this.#random.below(this.#partitions);
-      const asked = this.#random.pick(this.#cluster.nodes);
+      const asked = this.#random.pick(this.cluster.nodes);
       // A client asks some node who is primary, and believes it; now and then it tries just anybody.
       const primary = asked.process?.node.map?.table[partition]?.primary;
       const node = primary !== undefined && this.#random.chance(0.9) ? world.node<ClusterProcess>(primary) : asked;
@@ -191,7 +193,7 @@ export class ClusterTrial {
     this.#writes.push(write);
     for (const id of ids) this.#known.add(id);
     let answered = false;
-    this.#cluster.append(process, partition, ids, write.level, (answer, by) => {
+    this.cluster.append(process, partition, ids, write.level, (answer, by) => {
       if (answered) this.#violation(`${write.id} is answered twice`);
       answered = true;
       this.#count(answer.kind === 'refused' ? `refused ${answer.refusal.reason}` : answer.kind);
@@ -238,6 +240,7 @@ export class ClusterTrial {
       case 'persist-acceptor':
         return this.#options.defects?.learnsAccepted === true ? this.#learnAccepted(process, effect.bytes) : undefined;
       case 'replication':
+        if (effect.effect.kind === 'tail-set-aside' && !holds(process.node.map, effect.effect.partition, process.id)) this.#retired.add(process.id);
         if (effect.effect.kind === 'leading') this.#leading(process, effect.effect.partition, effect.effect.epoch);
         this.#count(effect.effect.kind);
         return;
@@ -265,11 +268,11 @@ export class ClusterTrial {
   }
 
   #watchSizes(): void {
-    const { world } = this.#cluster;
+    const { world } = this.cluster;
     const check = (): void => {
-      for (const process of this.#cluster.alive) {
+      for (const process of this.cluster.alive) {
         const { seen, heldBack, outbid, takeovers, keeper, registerRequests } = process.node.held();
-        const nodes = this.#cluster.nodes.length;
+        const nodes = this.cluster.nodes.length;
         if (seen > nodes || keeper > 64 + this.#partitions || heldBack > this.#partitions || outbid > this.#partitions || takeovers > nodes || registerRequests > 64 + 1) this.#violation(`${process.id} holds too much: ${JSON.stringify(process.node.held())}`);
       }
       world.at(world.nowMs + 100, check);
@@ -280,16 +283,16 @@ export class ClusterTrial {
   // ── What is left in the end ──────────────────────────────────────────────────────────────────────────────────────
 
   #judge(): void {
-    if (!this.#cluster.runUntil(() => this.#cluster.everyPartitionLeads, healMs)) this.#violation(`not every partition leads ${healMs} ms after healing: ${this.#described()}`);
+    if (!this.cluster.runUntil(() => this.cluster.everyPartitionLeads, healMs)) this.#violation(`not every partition leads ${healMs} ms after healing: ${this.#described()}`);
     for (let partition = 0; partition < this.#partitions; partition++) {
       if (!this.#isWritable(partition)) this.#violation(`partition ${partition} takes no write at quorum after healing: ${this.#described()}`);
     }
-    if (!this.#cluster.runUntil(() => this.#cluster.isSettled, settleMs)) this.#violation(`not settled ${settleMs} ms after healing: ${this.#described()}`);
-    if (!this.#cluster.runUntil(() => this.#cluster.isLevel, healMs)) this.#violation(`copies are not level ${healMs} ms after healing: ${this.#described()}`);
-    const map = this.#cluster.map;
+    if (!this.cluster.runUntil(() => this.cluster.isSettled, settleMs)) this.#violation(`not settled ${settleMs} ms after healing: ${this.#described()}`);
+    if (!this.cluster.runUntil(() => this.cluster.isLevel, healMs)) this.#violation(`copies are not level ${healMs} ms after healing: ${this.#described()}`);
+    const map = this.cluster.map;
     if (!map) return this.#violation('nobody has a map in the end');
     for (const [partition, placement] of map.table.entries()) {
-      const stores = copiesOf(placement).map((id) => ({ id, operations: this.#cluster.process(id)?.disk.operations(partition) ?? new Set<string>() }));
+      const stores = copiesOf(placement).map((id) => ({ id, operations: this.cluster.process(id)?.disk.operations(partition) ?? new Set<string>() }));
       const [first] = stores;
       for (const { id, operations } of stores) {
         for (const operation of operations) if (!this.#known.has(operation)) this.#violation(`${id} holds ${operation}, which nobody wrote`);
@@ -306,25 +309,30 @@ export class ClusterTrial {
 
   /** A client tries again for as long as copies may take to catch up. */
   #isWritable(partition: number): boolean {
-    const until = this.#cluster.world.nowMs + healMs;
-    for (let attempt = 0; this.#cluster.world.nowMs < until; attempt++) {
+    const until = this.cluster.world.nowMs + healMs;
+    for (let attempt = 0; this.cluster.world.nowMs < until; attempt++) {
       const id = `last.${partition}.${attempt}`;
       this.#known.add(id);
-      if (this.#cluster.write(partition, id, 'quorum')?.kind === 'acknowledged') return true;
-      this.#cluster.runFor(50);
+      if (this.cluster.write(partition, id, 'quorum')?.kind === 'acknowledged') return true;
+      this.cluster.runFor(50);
     }
     return false;
   }
 
   #described(): string {
-    const map = this.#cluster.map;
-    const nodes = this.#cluster.nodes.map(({ id, process, alive, paused }) => (process && alive ? `${id} map ${process.node.map?.epoch ?? '-'} lease ${process.node.holdsLease(process.now)} steward ${process.node.steward ?? '-'}${paused ? ' paused' : ''} ${JSON.stringify(process.node.held())}` : `${id} down`));
+    const map = this.cluster.map;
+    const nodes = this.cluster.nodes.map(({ id, process, alive, paused }) => (process && alive ? `${id} map ${process.node.map?.epoch ?? '-'} lease ${process.node.holdsLease(process.now)} steward ${process.node.steward ?? '-'}${paused ? ' paused' : ''} ${JSON.stringify(process.node.held())}` : `${id} down`));
     const sick = (map?.table ?? []).flatMap((placement, partition) => {
-      const states = copiesOf(placement).map((id) => { const s = this.#cluster.process(id)?.node.partition(partition); return `${id}:${s?.role} at ${s?.position.epoch}/${s?.position.seq} epoch ${s?.epoch} promised ${s?.promised} aside ${s?.entriesSetAside}`; });
-      return this.#cluster.leads(partition) && !placement.moving && states.length === (map?.policies.factor ?? 0) + 1 && new Set(states.map((state) => state.replace(/^.*? at (\S+) .*$/, '$1'))).size === 1 ? [] : [`${partition} ${JSON.stringify(placement)}: ${states.join(', ')}`];
+      const states = copiesOf(placement).map((id) => { const s = this.cluster.process(id)?.node.partition(partition); return `${id}:${s?.role} at ${s?.position.epoch}/${s?.position.seq} epoch ${s?.epoch} promised ${s?.promised} aside ${s?.entriesSetAside}`; });
+      return this.cluster.leads(partition) && !placement.moving && states.length === (map?.policies.factor ?? 0) + 1 && new Set(states.map((state) => state.replace(/^.*? at (\S+) .*$/, '$1'))).size === 1 ? [] : [`${partition} ${JSON.stringify(placement)}: ${states.join(', ')}`];
     });
     return `map ${map?.epoch} roster ${map?.roster.map(({ id, storageId }) => `${id}=${storageId}`).join()} voters ${map?.voters.map(({ id, storageId }) => `${id}=${storageId}`).join()}; ${nodes.join('; ')}; ${sick.join(' | ')}`;
   }
+}
+
+function holds(map: ClusterMap | undefined, partition: number, node: NodeId): boolean {
+  const placement = map?.table[partition];
+  return placement !== undefined && copiesOf(placement).includes(node);
 }
 
 export function runTrial(options: TrialOptions): TrialReport {

@@ -21,7 +21,7 @@ export interface ProcessSetting {
   readonly disk: DiskHabits;
   readonly defects?: ProcessDefects;
   readonly watch?: (process: ClusterProcess, effect: ClusterEffect) => void;
-  readonly violation?: (what: string) => void;
+  readonly appliedAgain?: (process: ClusterProcess, id: string) => unknown;
 }
 
 const channels = { greeting: 1, formation: 2, control: 3 } as const;
@@ -150,6 +150,8 @@ export class ClusterProcess implements SimProcess {
       case 'finish-install': return this.disk.afterSync(() => this.replicate({ kind: 'installed', id: effect.id }));
       case 'leading':        return this.#env.trace('leading', effect.partition, effect.epoch);
       case 'stepped-down':   return this.#env.trace('stepped-down', effect.partition, effect.epoch, effect.promised);
+      case 'tail-set-aside': return this.#env.trace('tail-set-aside', effect.partition, effect.entries, effect.to.seq);
+      case 'superseded':     return this.#env.trace('superseded', effect.partition, effect.epoch, effect.promised);
       default:               return;
     }
   }
@@ -158,7 +160,7 @@ export class ClusterProcess implements SimProcess {
     for (const { partition, operation } of entries) {
       if (operation === undefined) continue;
       const id = decoder.decode(operation);
-      if (this.disk.applied.has(id)) this.#setting.violation?.(`${this.id} applied ${id} twice`);
+      if (this.disk.applied.has(id)) this.#setting.appliedAgain?.(this, id);
       this.disk.applied.add(id);
       this.disk.operations(partition).add(id);
     }
