@@ -102,6 +102,7 @@ export class FullSync {
     const { contacts, roster, writer } = this.#parts;
     const self = roster.self.member.id;
     contacts.answered(conversation.to, peer.id);
+    if (peer.id === self && peer.epoch === roster.self.member.epoch) return this.#metOurselves(stream, conversation);
     conversation.more = digest.more;
     const own = digest.entries.find(({ id }) => id === self);
     const askBack = own ? this.#compareSelf(own, peer.id, now) : [];
@@ -109,15 +110,20 @@ export class FullSync {
     const wants = [...exchange.wants, ...askBack];
     const isBehindUs = own ? compareClaims(own, roster.self.member) === 'older' : digest.buckets.includes(bucketOf(self));
     const offers = isBehindUs ? [self, ...exchange.offers] : exchange.offers;
-    if (wants.length + offers.length === 0) return this.done(stream, conversation, now);
+    if (wants.length + offers.length === 0) return this.done(stream, conversation, peer.id, now);
     writer.sendFrame(stream, [...this.#entriesFor(offers, now), encodeMessage({ kind: 'sync-wants', ids: wants })]);
   }
 
-  done(stream: StreamId, { to, joining, round, more }: SyncConversation, now: Instant): void {
+  done(stream: StreamId, { to, joining, round, more }: SyncConversation, peer: NodeId, now: Instant): void {
     this.#parts.streams.end(stream);
     // Each round settles at least one bucket, so this ends.
     if (more && round < bucketCount) return this.#beginRound(to, joining, round + 1, now);
-    if (joining) this.#parts.joining.contacted(to, undefined);
+    if (joining) this.#parts.joining.contacted(to, peer === this.#parts.roster.self.member.id ? 'another process runs there under the name of this node' : undefined);
+  }
+
+  #metOurselves(stream: StreamId, { to, joining }: SyncConversation): void {
+    this.#parts.streams.end(stream);
+    if (joining) this.#parts.joining.isOurselves(to);
   }
 
   #beginRound(to: Address, joining: boolean, round: number, now: Instant): void {

@@ -27,6 +27,14 @@ test('it is done when each seed has answered or not, be it at once', () => {
   expect(context.takeEffects()).toEqual([{ kind: 'join-finished', request: 1, contacted: [two], failed: [{ address: one, reason: 'refused' }] }]);
 });
 
+test('a seed that is the node itself is neither met nor missing', () => {
+  const { context, joining } = joiningOf();
+  joining.begin(1, [one, two], () => {});
+  joining.isOurselves(one);
+  joining.contacted(two, 'refused');
+  expect(context.takeEffects()).toEqual([{ kind: 'join-finished', request: 1, contacted: [], failed: [{ address: two, reason: 'refused' }] }]);
+});
+
 test('what is abandoned is refused once', () => {
   const { context, joining } = joiningOf();
   joining.begin(1, [one], () => {});

@@ -36,6 +36,11 @@ export class Joining {
     this.#endWhenDone();
   }
 
+  /** We ourselves answer there, under another spelling of our address: that is nobody met and nothing wrong. */
+  isOurselves(address: Address): void {
+    if (this.#attempt?.waiting.delete(address)) this.#endWhenDone();
+  }
+
   abandon(code: RefusalCode, reason: string): void {
     if (!this.#attempt) return;
     const { request } = this.#attempt;

@@ -53,6 +53,23 @@ describe('joining', () => {
     expect(bench.runMs(700).filter(({ kind }) => kind === 'join-finished')).toEqual([{ kind: 'join-finished', request: 5, contacted: [], failed: [{ address: addressOf('b'), reason: 'no answer within 700 ms' }] }]);
   });
 
+  test('a seed at which the node itself answers, under another spelling of its address, is nobody met', () => {
+    const bench = new Bench();
+    bench.give({ kind: 'seeds-resolved', addresses: [addressOf('a-too')] });
+    bench.give({ kind: 'join', request: 5 });
+    const digest = { kind: 'sync-digest' as const, buckets: [], entries: [], more: false };
+    expect(bench.frame(1, identity('a'), claim('a'), digest)).toEqual([{ kind: 'close-stream', stream: 1 }, { kind: 'join-finished', request: 5, contacted: [], failed: [] }]);
+    expect(bench.states()).toEqual({ a: 'alive' });
+  });
+
+  test('a seed at which another process runs under the name of the node has failed', () => {
+    const bench = new Bench();
+    bench.give({ kind: 'seeds-resolved', addresses: [addressOf('b')] });
+    bench.give({ kind: 'join', request: 5 });
+    const digest = { kind: 'sync-digest' as const, buckets: [], entries: [], more: false };
+    expect(bench.frame(1, identity('a', 0, epochOfTests - 1), digest)).toContainEqual({ kind: 'join-finished', request: 5, contacted: [], failed: [{ address: addressOf('b'), reason: 'another process runs there under the name of this node' }] });
+  });
+
   test('a seed of another cluster says so by its header alone, and the join fails for that reason', () => {
     const seed = Bench.joined([]);
     const stranger = encodePacket(packetHeader(parseClusterId('other')), { from: identity('x'), messages: [] });

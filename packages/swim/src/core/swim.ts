@@ -390,7 +390,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
     switch (conversation.purpose) {
       case 'sync':
         if (message?.kind === 'sync-digest') return this.#sync.compare(stream, conversation, from, message, now);
-        if (message?.kind === 'sync-done') return this.#sync.done(stream, conversation, now);
+        if (message?.kind === 'sync-done') return this.#sync.done(stream, conversation, from.id, now);
         this.#closeStream(stream);
         return this.#streamOver(stream, 'an unexpected answer', now);
       case 'probe':
@@ -460,7 +460,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
     const alone = this.#roster.table.reachable.size === 0;
     if (alone === this.#isolated) return;
     // Alone from the start with nobody to look for is no isolation.
-    if (alone && (this.#joining.isUnderWay || (this.#contacts.seeds.length === 0 && this.#roster.table.tombstones.size === 0))) return;
+    if (alone && (this.#joining.isUnderWay || (this.#contacts.absentSeeds(this.#roster.table).length === 0 && this.#roster.table.tombstones.size === 0))) return;
     this.#isolated = alone;
     // What we concluded while we heard nobody says more about us than about them. It must not be the first thing that
     // they hear from us again: they would bury each other on our word.

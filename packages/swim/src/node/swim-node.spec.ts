@@ -307,6 +307,11 @@ describe('what goes wrong at the start', () => {
     const a: SwimNode = await start('a', { seeds: (): readonly string[] => [a.address] });
     expect(await a.join()).toEqual({ contacted: [], failed: [] });
   });
+
+  test('so it is when the node advertises a name and the seed is the address behind it', async () => {
+    const a: SwimNode = await start('a', { advertise: 'a.internal', lookup: async () => ['127.0.0.1'], seeds: (): readonly string[] => [`127.0.0.1:${a.port}`] });
+    expect(await a.join()).toEqual({ contacted: [], failed: [] });
+  });
 });
 
 describe('signals and closing', () => {
