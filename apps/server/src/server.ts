@@ -6,7 +6,7 @@ import { EngramError, type NodeId } from '@engram/kernel';
 import { systemRandom, wallClockMs } from '@engram/kernel/node';
 import { partitionOf } from '@engram/placement';
 import type { Logger } from 'pino';
-import { LoneMembership, openSwimMembership, reasonForming, ReplicatedNode, type ClusterPart, type ReplicatedNodeOptions } from './cluster/index.js';
+import { LoneMembership, mapNews, openSwimMembership, reasonForming, ReplicatedNode, type ClusterPart, type ReplicatedNodeOptions } from './cluster/index.js';
 import { formatAddress, isUnspecified, parseAddress, printableConfig, type Address, type Config, type LoadedConfig } from './config/index.js';
 import { openEngine, type Engine, type EngineOptions } from './engine/index.js';
 import { startGrpcServer, type GrpcServer } from './grpc/grpc-server.js';
@@ -44,9 +44,10 @@ export async function startServer(loaded: LoadedConfig, log: Logger): Promise<Ru
   const { config } = loaded;
   const metrics = new ServerMetrics(version);
   let replicated: ReplicatedNode | undefined;
+  let note: ClusterPart['note'] = () => undefined;
   const engine = await openEngine({
     ...engineOptions(config, metrics, log),
-    ...(config.cluster.enabled && { journal: async (parts) => (replicated = await ReplicatedNode.open(parts, replicatedOptions(config, parts.nodeId, log))) }),
+    ...(config.cluster.enabled && { journal: async (parts) => (replicated = await ReplicatedNode.open(parts, replicatedOptions(config, parts.nodeId, log, (type, detail) => note(type, detail)))) }),
   });
   let http: HttpServer | undefined;
   let membership: ClusterPart | undefined;
@@ -54,7 +55,8 @@ export async function startServer(loaded: LoadedConfig, log: Logger): Promise<Ru
     let requestShutdown: () => void = () => undefined;
     // Bound before anything is served, so that a taken port stops the start; silent until everything else listens.
     const part = (membership = await openMembership(config, engine, replicated, log));
-    engine.holdWritesWhile(() => reasonForming(part));
+    note = (type, detail) => part.note(type, detail);
+    engine.holdWritesWhile(() => reasonForming(part) ?? replicated?.failure);
     const routed = replicated && routedEngine(engine, replicated, part, config, metrics);
     const operationsFor = routed && { operationsFor: (caller: Caller) => routed.for(caller) };
     http = createHttpServer({ engine, ...operationsFor, membership, log, metrics, limits: httpLimits(config), effectiveConfig: () => printableConfig(loaded), ...(replicated && { placement: replicated }), onShutdownRequested: () => requestShutdown() });
@@ -155,7 +157,7 @@ function routedEngine(engine: Engine, replicated: ReplicatedNode, membership: Cl
   });
 }
 
-function replicatedOptions({ node, cluster, network }: Config, nodeId: NodeId, log: Logger): ReplicatedNodeOptions {
+function replicatedOptions({ node, cluster, network }: Config, nodeId: NodeId, log: Logger, note: ClusterPart['note']): ReplicatedNodeOptions {
   const { placement, replication, partition, bootstrap_expect: expect = 1 } = cluster;
   return {
     nodeId,
@@ -170,8 +172,17 @@ function replicatedOptions({ node, cluster, network }: Config, nodeId: NodeId, l
     zone: placement.zone ?? '',
     rack: placement.rack ?? '',
     partitionOf: (space) => partitionOf(space, placement.partitions),
-    onMapChanged: (map, changes) => log.info({ epoch: map.epoch, changes: changes.length, voters: map.voters.map(({ id }) => id) }, 'space assignment changed'),
-    onLeaseChanged: (held) => (held ? log.info({}, 'this node may act as a primary: a majority of voters granted its lease') : log.warn({}, 'this node may not act as a primary: its lease ran out')),
+    onMapChanged: ({ epoch }, changes) => {
+      const news = mapNews(changes);
+      log.info({ epoch, news }, 'space assignment changed');
+      note('assignment-changed', `epoch ${epoch}${news === '' ? '' : `: ${news}`}`);
+    },
+    onLeaseChanged: (held) => {
+      const what = held ? 'this node may act as a primary: a majority of voters granted its lease' : 'this node may not act as a primary: its lease ran out';
+      if (held) log.info({}, what);
+      else log.warn({}, what);
+      note(held ? 'lease-held' : 'lease-lost', what);
+    },
   };
 }
 

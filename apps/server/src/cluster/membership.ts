@@ -11,7 +11,8 @@ import type { Initialized } from './formation.js';
 /**
  * What happened to a node, or to this node's place among the others: `isolated` when no other node is alive as far as
  * it knows, `rejoined` when one is again, `formed` when it came to belong to a cluster, `foreign-cluster` when it met a
- * node of another cluster of the same name.
+ * node of another cluster of the same name, `assignment-changed` when it learned of a new map, `lease-held` and
+ * `lease-lost` when it may act as a primary and when no longer.
  */
 export interface ClusterEvent {
   readonly type: ClusterEventType;
@@ -22,7 +23,7 @@ export interface ClusterEvent {
   readonly detail?: string;
 }
 
-export const clusterEventTypes = ['joined', 'restarted', 'suspect', 'recovered', 'dead', 'left', 'updated', 'forgotten', 'isolated', 'rejoined', 'formed', 'foreign-cluster'] as const;
+export const clusterEventTypes = ['joined', 'restarted', 'suspect', 'recovered', 'dead', 'left', 'updated', 'forgotten', 'isolated', 'rejoined', 'formed', 'foreign-cluster', 'assignment-changed', 'lease-held', 'lease-lost'] as const;
 export type ClusterEventType = (typeof clusterEventTypes)[number];
 
 /** As one node sees it at this moment. */
@@ -78,6 +79,8 @@ export interface ClusterPart extends Membership {
   leave(limitMs: number): Promise<void>;
   /** Frees the port without a goodbye. */
   close(): Promise<void>;
+  /** Keeps an event about this node for those who follow. */
+  note(type: ClusterEventType, detail: string): void;
 }
 
 /** A node that runs alone: a cluster of itself, which no socket is opened for. */
@@ -131,4 +134,6 @@ export class LoneMembership implements ClusterPart {
   async leave(): Promise<void> {}
 
   async close(): Promise<void> {}
+
+  note(): void {}
 }

@@ -219,12 +219,19 @@ export class ReplicatedNode implements Journal, PlacementView {
       case 'replication':
         return this.#running?.performer.perform(effect.effect);
       case 'map-changed':
+        this.#checkPartitions(effect.map);
         return this.#options.onMapChanged(effect.map, effect.changes);
       case 'lease-changed':
         return this.#options.onLeaseChanged(effect.held);
       case 'notice':
         return effect.level === 'warn' ? this.#options.log.warn(effect.details, effect.what) : this.#options.log.info(effect.details, effect.what);
     }
+  }
+
+  /** A node that spreads spaces otherwise than the others would look for them, and put them, where they are not. */
+  #checkPartitions({ partitions }: ClusterMap): void {
+    const ours = this.#options.founding.partitions;
+    if (partitions !== ours) this.#fail(new EngramError('invalid_config', `cluster.placement.partitions is ${ours}, but the cluster was formed with ${partitions}: set it to that`));
   }
 
   #report(effect: ReplicationEffect): void {
@@ -242,7 +249,8 @@ export class ReplicatedNode implements Journal, PlacementView {
 
   #fail(error: unknown): void {
     if (this.#failure !== undefined) return;
-    this.#failure = `replication stopped because of a defect, so this node takes no writes; restart it (${(error as Error).message})`;
+    const { message } = error as Error;
+    this.#failure = error instanceof EngramError && error.code === 'invalid_config' ? `this node takes no writes: ${message}` : `replication stopped because of a defect, so this node takes no writes; restart it (${message})`;
     this.#running?.driver.stop();
     this.#options.log.error({ err: error }, this.#failure);
     void this.#running?.performer.close(new EngramError('log_failed', this.#failure, { hint: 'Restart the node.' }));

@@ -130,6 +130,10 @@ class SwimMembership implements ClusterPart {
     return this.#formation.initialize();
   }
 
+  note(type: ClusterEventType, detail: string): void {
+    this.#append(type, this.#nodeOf(this.#swim.self), detail);
+  }
+
   discoveryHealth(): DiscoveryHealth | undefined {
     const reachable = new Set(this.#swim.members.all.filter(({ state }) => state === 'alive').map(({ address }) => address as string));
     return this.#discovery?.health({ isReachable: (endpoint) => reachable.has(endpoint) });

@@ -103,7 +103,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   server.server.maxRequestsPerSocket = 0;
   // Expectations other than 100-continue are ignored, as RFC 9110 allows, instead of answered with a bare 417.
   server.server.on('checkExpectation', (request, response) => server.routing(request, response));
-  metrics.observe({ status: () => engine.status(), pendingStores: () => admission.requests, swim: () => membership.metrics(), discovery: () => membership.discoveryMetrics(), joined: () => membership.formation()?.state === 'joined' });
+  metrics.observe({ status: () => engine.status(), pendingStores: () => admission.requests, swim: () => membership.metrics(), discovery: () => membership.discoveryMetrics(), joined: () => membership.formation()?.state === 'joined', placement: () => placement });
 
   const answerError = (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
     const known = knownError(error) ?? unforeseen(error);

@@ -84,6 +84,14 @@ export const metricDefinitions = {
   },
   engram_router_retries_total: { type: 'counter', help: 'Times a request was tried again on another node or after a pause. Many of them mean a failover, or a node that is hard to reach.' },
 
+  engram_cluster_epoch: { type: 'gauge', help: 'Version of the map that this node knows: it grows with every change of who holds what. 0 before there is one.' },
+  engram_cluster_imbalance_ratio: { type: 'gauge', help: 'The largest share of copies on a node over the fair one, less 1: 0.2 is a fifth too much.' },
+  engram_cluster_under_replicated_partitions: { type: 'gauge', help: 'Partitions with fewer copies than the cluster wants.' },
+  engram_cluster_partitions: { type: 'gauge', help: 'Partitions of which this node holds a copy, by its role.', labels: { role: 'primary, replica' } },
+  engram_replication_unshipped_entries: { type: 'gauge', help: 'Entries that this node has as a primary and a majority of copies has not: what is at stake if its disk were lost now.' },
+  engram_replication_lag_entries: { type: 'gauge', help: 'Entries of partitions that this node leads, which another node has not acknowledged.', labels: { replica: 'the id of that node' } },
+  engram_replication_lag_seconds: { type: 'histogram', help: 'How long the oldest of those entries has been waiting, seen whenever the metrics are read.', labels: { replica: 'the id of that node' }, buckets: [0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300] },
+
   engram_discovery_attempts_total: { type: 'counter', help: 'Times a source of discovery was asked.', labels: sourceLabel },
   engram_discovery_successes_total: { type: 'counter', help: 'Times it answered.', labels: sourceLabel },
   engram_discovery_duration_seconds: { type: 'histogram', help: 'Time a source took to answer or to fail.', labels: sourceLabel, buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] },

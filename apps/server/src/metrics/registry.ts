@@ -3,6 +3,7 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import type { BatchResult, EngineStatus } from '../engine/index.js';
 import type { DiscoveryMetrics } from '@engram/discovery';
 import type { SwimMetrics } from '@engram/swim';
+import { balanceOf, type PlacementView } from '../cluster/index.js';
 import { metricDefinitions, operations, requestRoutes, walStates, type BatchOutcome, type MetricDefinition, type MetricName, type Operation, type RequestRoute } from './definitions.js';
 
 type NamesOf<Type extends MetricDefinition['type']> = { [Name in MetricName]: (typeof metricDefinitions)[Name]['type'] extends Type ? Name : never }[MetricName];
@@ -25,6 +26,7 @@ export interface MetricSources {
   /** Undefined when nothing is asked. */
   readonly discovery: () => DiscoveryMetrics | undefined;
   readonly joined: () => boolean;
+  readonly placement: () => PlacementView;
 }
 
 /**
@@ -121,11 +123,12 @@ export class ServerMetrics {
   }
 
   #read(): void {
-    const { status, pendingStores, swim, discovery, joined } = this.#sources;
+    const { status, pendingStores, swim, discovery, joined, placement } = this.#sources;
     const gauges = this.#gauges;
     this.#readSwim(swim?.());
     this.#readDiscovery(discovery?.());
     gauges.engram_cluster_joined.set(joined?.() ? 1 : 0);
+    this.#readPlacement(placement?.());
     if (pendingStores) gauges.engram_store_pending_operations.set(pendingStores());
     if (!status) return;
     const { health, memories, spaces, log, store, appliedLsn, durableAppliedLsn } = status();
@@ -174,6 +177,27 @@ export class ServerMetrics {
       setCounter(this.#counters.engram_discovery_attempts_total, attempts, { source });
       setCounter(this.#counters.engram_discovery_successes_total, successes, { source });
       this.#gauges.engram_discovery_peers.set({ source }, peers);
+    }
+  }
+
+  #readPlacement(placement: PlacementView | undefined): void {
+    const gauges = this.#gauges;
+    const map = placement?.map();
+    const status = placement?.replication();
+    gauges.engram_cluster_epoch.set(map?.epoch ?? 0);
+    if (map) {
+      const { imbalance, underReplicated } = balanceOf(map);
+      gauges.engram_cluster_imbalance_ratio.set(imbalance);
+      gauges.engram_cluster_under_replicated_partitions.set(underReplicated.length);
+    }
+    if (!status) return;
+    for (const role of ['primary', 'replica'] as const) gauges.engram_cluster_partitions.set({ role }, status.partitions.filter((partition) => partition.role === role).length);
+    gauges.engram_replication_unshipped_entries.set(status.unshippedEntries);
+    // A node that is gone from the roster takes its series with it.
+    gauges.engram_replication_lag_entries.reset();
+    for (const { peer, entries, seconds } of status.peers) {
+      gauges.engram_replication_lag_entries.set({ replica: peer }, entries);
+      this.#histograms.engram_replication_lag_seconds.observe({ replica: peer }, seconds);
     }
   }
 
