@@ -67,7 +67,8 @@ export function memoryService({ engine, operationsFor = () => engine, metrics, m
     },
 
     async recall(request, call) {
-      return recallMessage(await operationsFor(call).recall(recallOf(request, engine.recallTimeoutMs, call.remainingMs())));
+      const answer = await operationsFor(call).recall(recallOf(request, engine.recallTimeoutMs, call.remainingMs()));
+      return recallMessage(answer, request.includeEmbeddings ? 'embedding' : undefined);
     },
 
     async get({ memorySpace, id }, call) {
@@ -122,6 +123,7 @@ function recallOf(request: RecallRequest, timeoutMsDefault: number, remainingMs:
     spaces: spacesOf(spaces),
     limit,
     explain,
+    embeddings: request.includeEmbeddings,
     timeoutMs: Math.min(timeoutMs, remainingMs),
     ...(minConfidence === undefined ? {} : { minConfidence }),
   };

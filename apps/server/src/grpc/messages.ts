@@ -121,9 +121,9 @@ export function resultMessage(result: BatchResult): ResultMessage {
   return { result: { $case: 'stored', value: stored } };
 }
 
-export function recallMessage({ memories, confidence, partial, missing, penalty, tookMs }: RecallAnswer): RecallResponse {
+export function recallMessage({ memories, confidence, partial, missing, penalty, tookMs }: RecallAnswer, include?: 'embedding'): RecallResponse {
   return {
-    memories: memories.map(({ memory, score, confidence, parts }) => ({ memory: memoryMessage(memory, undefined), score, confidence, parts })),
+    memories: memories.map(({ memory, score, confidence, parts }) => ({ memory: memoryMessage(memory, include), score, confidence, parts })),
     confidence,
     partial,
     missing: missing.map(({ partition, space, node, reason }) => ({ partition, space, node, reason })),

@@ -7,6 +7,7 @@ import {
   type RecallResponse, type StoredMemory, type StoreResponse,
 } from '@engram/rpc';
 import type { AckLevel, Durability, MemoryDraft, RecallAnswer, RecallRequest, StoreResult } from '../engine/index.js';
+import type { ReadWishes } from './operations.js';
 
 const ackToWire: Readonly<Record<AckLevel, WireAck>> = {
   local: WireAck.ACK_LEVEL_LOCAL,
@@ -35,7 +36,7 @@ export function draftMessage({ space, id, content, tags, confidence, embedding, 
 }
 
 /** @param timeoutMs How long the other node may take. */
-export function recallRequestMessage({ cue, limit, minConfidence, explain = false }: RecallRequest, spaces: readonly SpaceId[], timeoutMs: number): RecallRequestMessage {
+export function recallRequestMessage({ cue, limit, minConfidence, explain = false, embeddings = false }: RecallRequest & ReadWishes, spaces: readonly SpaceId[], timeoutMs: number): RecallRequestMessage {
   const { text, embedding, tags = [], afterMs, beforeMs } = cue;
   const message: CueMessage = {
     text,
@@ -44,7 +45,7 @@ export function recallRequestMessage({ cue, limit, minConfidence, explain = fals
     after: afterMs === undefined ? undefined : timestampFromMs(afterMs),
     before: beforeMs === undefined ? undefined : timestampFromMs(beforeMs),
   };
-  return { cue: message, spaces: [...spaces], limit, minConfidence, timeoutMs, explain };
+  return { cue: message, spaces: [...spaces], limit, minConfidence, timeoutMs, explain, includeEmbeddings: embeddings };
 }
 
 export function memoryOf(message: StoredMemory | undefined): Memory {

@@ -53,8 +53,8 @@ test('what is stored through one node lives on its owner and is read through eve
     expect((await node.request('GET', '/api/v1/memory?space=notes&include=embedding')).body).toContainEqual(memory);
     expect((await node.client.get({ memorySpace: 'notes', id: 'bob' })).memory).toMatchObject({ content: 'Bob likes coffee.' });
     expect((await node.client.list({ memorySpace: 'notes' })).memories).toHaveLength(2);
-    const recalled = (await node.request('POST', '/api/v1/recall?explain=true', { cue: { text: 'Who likes tea?' }, spaces: ['notes'] })).body;
-    expect(recalled).toMatchObject({ partial: false, missing: [], penalty: 0, memories: [{ content: 'Ada likes tea.' }, {}] });
+    const recalled = (await node.request('POST', '/api/v1/recall?explain=true&include=embedding', { cue: { text: 'Who likes tea?' }, spaces: ['notes'] })).body;
+    expect(recalled).toMatchObject({ partial: false, missing: [], penalty: 0, memories: [{ content: 'Ada likes tea.', embedding: [0.5, 0.25], parts: {} }, {}] });
     expect((await node.request('GET', '/api/v1/spaces/notes')).body).toMatchObject({ space: 'notes', memories: 2, dimension: 2 });
   }
   expect([get('n1').engine.status().memories, get('n2').engine.status().memories, get('n3').engine.status().memories]).toEqual([0, 2, 0]);

@@ -129,6 +129,8 @@ export interface RecallRequest {
     | undefined;
   /** Fill in the parts of every score. */
   explain: boolean;
+  /** Include the vectors of the hits. */
+  includeEmbeddings: boolean;
 }
 
 /** RecallResponse holds the hits and says what could not be seen. */
@@ -729,6 +731,7 @@ function createBaseRecallRequest(): RecallRequest {
     minConfidence: undefined,
     timeoutMs: undefined,
     explain: false,
+    includeEmbeddings: false,
   };
 }
 
@@ -751,6 +754,9 @@ export const RecallRequest: MessageFns<RecallRequest> = {
     }
     if (message.explain !== false) {
       writer.uint32(48).bool(message.explain);
+    }
+    if (message.includeEmbeddings !== false) {
+      writer.uint32(56).bool(message.includeEmbeddings);
     }
     return writer;
   },
@@ -816,6 +822,14 @@ export const RecallRequest: MessageFns<RecallRequest> = {
             message.explain = reader.bool();
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.includeEmbeddings = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -839,6 +853,7 @@ export const RecallRequest: MessageFns<RecallRequest> = {
     message.minConfidence = object.minConfidence ?? undefined;
     message.timeoutMs = object.timeoutMs ?? undefined;
     message.explain = object.explain ?? false;
+    message.includeEmbeddings = object.includeEmbeddings ?? false;
     return message;
   },
 };

@@ -145,7 +145,7 @@ export interface ScoreParts {
 
 /** RecalledMemory is one hit of a recall. */
 export interface RecalledMemory {
-  /** The memory, without its vector. */
+  /** The memory, with its vector only when the request asked for vectors. */
   memory:
     | StoredMemory
     | undefined;
