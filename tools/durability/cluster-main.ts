@@ -1,0 +1,154 @@
+/**
+ * Kills nodes of a real cluster with SIGKILL, and stops others for longer than their leases, while clients write through
+ * any of them; then reads everything back through every node and from every copy, and compares it with a ledger kept here,
+ * in another process: nothing acknowledged is lost, nothing is held twice, nothing is made up, nothing forgotten is back.
+ *
+ * `npm run durability:cluster -- --nodes 5 --writes 20000 --kills 50 --stops 20 --seed 7 --ack quorum`. `--rate` is how many
+ * writes a second the clients aim at all together; they go on until all faults have happened. Kills are of processes: what
+ * was written survives them, synced or not. Power cuts are simulated in the laws of @engram/replication.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { Random } from '@engram/kernel';
+import { DrillClient, type PlacedAttempt } from './drill-client.js';
+import { DrillCluster, within } from './drill-cluster.js';
+import { Nemesis, type Outage } from './nemesis.js';
+import { readBack, type SpaceOfDrill } from './read-back.js';
+
+const { values } = parseArgs({
+  options: {
+    nodes: { type: 'string', default: '5' },
+    writes: { type: 'string', default: '20000' },
+    kills: { type: 'string', default: '50' },
+    stops: { type: 'string', default: '20' },
+    seed: { type: 'string', default: '1' },
+    ack: { type: 'string', default: 'quorum' },
+    writers: { type: 'string', default: '24' },
+    spaces: { type: 'string', default: '24' },
+    rate: { type: 'string', default: '100' },
+    'limit-minutes': { type: 'string', default: '30' },
+    directory: { type: 'string' },
+    'keep-data': { type: 'boolean', default: false },
+  },
+});
+const random = Random.fromSeed(values.seed);
+const [nodes, writes, kills, stops, writers, rate] = [values.nodes, values.writes, values.kills, values.stops, values.writers, values.rate].map(Number) as [number, number, number, number, number, number];
+const directory = values.directory ?? mkdtempSync(join(tmpdir(), 'engram-drill-'));
+
+/** How long a client goes on with one write before it gives up and leaves it open. */
+const patienceMs = 60_000;
+
+const attempts: PlacedAttempt[] = [];
+const names = Array.from({ length: Number(values.spaces) }, (_, at) => `drill-${at}`);
+let operations = 0;
+let nemesisDone = false;
+
+function newAttempt(space: string, draws: Random, named: boolean): PlacedAttempt {
+  const token = `${values.seed}-${(operations += 1)}`;
+  const attempt: PlacedAttempt = { token, space, content: `memory ${token} ${'x'.repeat(draws.below(200))}`, id: named ? `m-${token}` : undefined, outcome: 'info', forgotten: undefined };
+  attempts.push(attempt);
+  return attempt;
+}
+
+/** One client: mostly stores, now and then forgets one of its own, at its share of the rate. */
+async function write(client: DrillClient, draws: Random): Promise<void> {
+  const own: PlacedAttempt[] = [];
+  while (!nemesisDone || attempts.length < writes) {
+    const due = performance.now() + (writers / rate) * 1_000 * 2 * draws.float();
+    if (own.length > 10 && draws.chance(0.1)) {
+      const attempt = draws.pick(own);
+      if (attempt.outcome === 'ok' && attempt.forgotten === undefined) await client.forget(attempt, draws, patienceMs);
+    } else {
+      const attempt = newAttempt(draws.pick(names), draws, draws.chance(0.5));
+      await client.store(attempt, draws, patienceMs);
+      own.push(attempt);
+    }
+    await pause(Math.max(0, due - performance.now()));
+  }
+}
+
+/** Every space begins with one memory; where it lies is what the nodes say. */
+async function place(cluster: DrillCluster, client: DrillClient): Promise<SpaceOfDrill[]> {
+  const draws = random.fork('place');
+  for (const name of names) await client.store(newAttempt(name, draws, true), draws, patienceMs);
+  const placed = new Map<string, number>();
+  await within(30_000, 'some spaces are on no node', async () => {
+    for (const node of cluster.nodes) for (const { space_id, partition } of await cluster.spacesOn(node)) placed.set(space_id, partition);
+    return names.every((name) => placed.has(name));
+  });
+  return names.map((space) => ({ space, partition: placed.get(space)! }));
+}
+
+function count(outcome: string): number {
+  return attempts.filter((attempt) => attempt.outcome === outcome).length;
+}
+
+function describe(outages: readonly Outage[]): string {
+  const sorted = outages.map(({ writableMs }) => writableMs).sort((a, b) => a - b);
+  if (sorted.length === 0) return 'none';
+  const at = (share: number): string => `${(sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)]! / 1_000).toFixed(2)} s`;
+  return `n ${sorted.length}, p50 ${at(0.5)}, p99 ${at(0.99)}, max ${at(1)}`;
+}
+
+const seconds = (from: number): string => `${Math.round((performance.now() - from) / 1_000)} s`;
+
+async function drill(cluster: DrillCluster): Promise<string[]> {
+  const began = performance.now();
+  const client = new DrillClient(cluster);
+  const spaces = await place(cluster, client);
+  const draws = random.fork('probes');
+  const nemesis = new Nemesis(cluster, client, {
+    kills, stops, spaces, random: random.fork('nemesis'),
+    newProbe: (space) => newAttempt(space, draws, false),
+    progress: (text) => console.log(`${seconds(began)}: ${text}, ${count('ok')} acknowledged, ${attempts.length} attempted, open ${JSON.stringify(client.counts)}`),
+  });
+  const writing = Array.from({ length: writers }, (_, at) => write(client, random.fork(`writer-${at}`)));
+  await nemesis.run();
+  nemesisDone = true;
+  await Promise.all(writing);
+  console.log(`${seconds(began)}: all faults are over, ${count('ok')} acknowledged, ${count('info')} open; healing`);
+
+  const violations = nemesis.complaints.map((text) => `stuck: ${text}`);
+  const healing = performance.now();
+  await cluster.healthy(90_000).then(
+    () => console.log(`healed within ${seconds(healing)}; reading back`),
+    (error: Error) => violations.push(`unhealed: ${error.message}`),
+  );
+  violations.push(...(await readBack(cluster, client, spaces, attempts)), ...client.oddities.map((text) => `odd: ${text}`));
+
+  const alone = nemesis.outages.filter(({ othersAway, quickRestart }) => othersAway === 0 && !quickRestart);
+  console.log([
+    `seed ${values.seed} · ${nodes} nodes, ${kills} kills, ${stops} stops · ack=${values.ack} · ${seconds(began)}`,
+    `writes: ${attempts.length} attempted, ${count('ok')} acknowledged, ${count('info')} open, ${count('fail')} refused, ${attempts.filter(({ forgotten }) => forgotten === 'ok').length} forgotten · ${JSON.stringify(client.counts)}`,
+    `kill to writable again: ${describe(alone)} (nobody else away, no quick restart)`,
+    `                        ${describe(nemesis.outages)} (all)`,
+    `violations: ${violations.length}`,
+  ].join('\n'));
+  return violations;
+}
+
+const timeIsUp = setTimeout(() => {
+  console.error(`VOID: not done within ${values['limit-minutes']} minutes; data is in ${directory}`);
+  process.exitCode = 1;
+  void cluster?.close().finally(() => process.exit());
+}, Number(values['limit-minutes']) * 60_000);
+
+let cluster: DrillCluster | undefined;
+let violations: string[] = ['nothing was tried'];
+try {
+  cluster = await DrillCluster.start({ directory, nodes, ack: values.ack, random: random.fork('ports') });
+  violations = await drill(cluster);
+} finally {
+  clearTimeout(timeIsUp);
+  await cluster?.close();
+  if (violations.length > 0 || values['keep-data']) console.log(`data and logs kept in ${directory}`);
+  else rmSync(directory, { recursive: true, force: true });
+}
+for (const violation of violations.slice(0, 50)) console.error(violation);
+if (violations.length > 0) console.log(`Replay: npm run durability:cluster -- --seed ${values.seed} --nodes ${nodes} --writes ${writes} --kills ${kills} --stops ${stops} --ack ${values.ack} --rate ${rate}`);
+const empty = count('ok') < writes / 2;
+if (empty) console.error('VOID: fewer than half of the writes were acknowledged; this run proves little.');
+process.exitCode = violations.length > 0 || empty ? 1 : 0;

@@ -1,0 +1,199 @@
+/** The nodes of a drill: started, killed, stopped and continued by their own process ids, and asked what they think. */
+import { appendFileSync, mkdirSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Random } from '@engram/kernel';
+import { Agent, request } from 'undici';
+import { ClusterProcesses, joinedWith, viewOf, type ClusterNodeProcess } from '../harness/cluster-processes.js';
+
+export interface DrillNode {
+  readonly name: string;
+  readonly swimPort: number;
+  process: ClusterNodeProcess;
+  state: 'up' | 'down' | 'stopped';
+}
+
+/** As `/api/v1/cluster/partitions` has it. */
+export interface PlacedPartition {
+  readonly id: number;
+  readonly epoch: number;
+  readonly primary: string;
+  readonly replicas: readonly string[];
+}
+
+/** As `/api/v1/cluster/spaces` has it. */
+export interface PlacedSpace {
+  readonly space_id: string;
+  readonly partition: number;
+  readonly memories: number;
+}
+
+export interface DrillClusterOptions {
+  readonly directory: string;
+  readonly nodes: number;
+  readonly ack: string;
+  readonly random: Random;
+}
+
+export class DrillCluster {
+  readonly nodes: readonly DrillNode[];
+  readonly directory: string;
+  /** Keeps connections, and gives up on what stands still. */
+  readonly agent = new Agent({ connections: 64, connectTimeout: 2_000, headersTimeout: 30_000, bodyTimeout: 30_000 });
+  readonly #processes: ClusterProcesses;
+  readonly #environment: Readonly<Record<string, string>>;
+
+  /** Resolves when all have formed a cluster that all of them vote in and every partition of which is led. */
+  static async start(options: DrillClusterOptions): Promise<DrillCluster> {
+    const { directory, nodes: count, ack, random } = options;
+    mkdirSync(join(directory, 'logs'), { recursive: true });
+    const ports = await quietPorts(count, random);
+    const processes = new ClusterProcesses(directory);
+    const environment = {
+      ENGRAM_CLUSTER_BOOTSTRAP_EXPECT: `${count}`,
+      ENGRAM_CLUSTER_REPLICATION_FACTOR: '2',
+      ENGRAM_CLUSTER_REPLICATION_ACK: ack,
+      ENGRAM_CLUSTER_DISCOVERY_STATIC_SEEDS: ports.map((port) => `127.0.0.1:${port}`).join(','),
+    };
+    const starting = ports.map(async (swimPort, at): Promise<DrillNode> => {
+      const name = `node-${at + 1}`;
+      return { name, swimPort, process: await processes.start({ name, swimPort, environment }), state: 'up' };
+    });
+    let cluster: DrillCluster | undefined;
+    try {
+      cluster = new DrillCluster(options, processes, environment, await Promise.all(starting));
+      await cluster.healthy(60_000);
+      return cluster;
+    } catch (error) {
+      await (cluster ?? processes).close();
+      throw error;
+    }
+  }
+
+  private constructor({ directory }: DrillClusterOptions, processes: ClusterProcesses, environment: Readonly<Record<string, string>>, nodes: readonly DrillNode[]) {
+    this.directory = directory;
+    this.#processes = processes;
+    this.#environment = environment;
+    this.nodes = nodes;
+  }
+
+  get up(): readonly DrillNode[] {
+    return this.nodes.filter(({ state }) => state === 'up');
+  }
+
+  named(name: string | undefined): DrillNode | undefined {
+    return this.nodes.find((node) => node.name === name);
+  }
+
+  async kill(node: DrillNode, signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): Promise<void> {
+    node.state = 'down';
+    await node.process.kill(signal);
+    this.#keepLog(node);
+  }
+
+  /** With the data it had; resolves when it says that it is ready. */
+  async restart(node: DrillNode): Promise<void> {
+    const { name, swimPort } = node;
+    for (let tries = 1; ; tries += 1) {
+      try {
+        node.process = await this.#processes.start({ name, swimPort, environment: this.#environment });
+        break;
+      } catch (error) {
+        // Another process may hold one of its ports for a moment; anything else is a finding.
+        if (tries === 5 || !String(error).includes('address_in_use')) throw error;
+        await pause(500);
+      }
+    }
+    await this.ready(node, 60_000);
+    node.state = 'up';
+  }
+
+  stop(node: DrillNode): void {
+    node.state = 'stopped';
+    process.kill(node.process.pid, 'SIGSTOP');
+  }
+
+  async resume(node: DrillNode): Promise<void> {
+    process.kill(node.process.pid, 'SIGCONT');
+    await this.ready(node, 60_000);
+    node.state = 'up';
+  }
+
+  async ready(node: DrillNode, limitMs: number): Promise<void> {
+    await within(limitMs, `${node.name} is not ready`, async () => (await this.#ask(node, '/readyz')) !== undefined);
+  }
+
+  /** All nodes see all others, all copies are as far as their primaries, and every partition is led by somebody who may. */
+  async healthy(limitMs: number): Promise<void> {
+    let last: unknown;
+    await within(limitMs, () => `the cluster is not healthy: ${JSON.stringify(last)}`, async () => {
+      const views = await Promise.all(this.nodes.map(({ process }) => viewOf(process).catch(() => undefined)));
+      const statuses = await Promise.all(this.nodes.map((node) => this.#ask<{ epoch: number; voters: string[]; leading: number; unshipped_entries: number; partitions: number; replicas: { lag_entries: number }[] }>(node, '/api/v1/cluster/replication/status')));
+      last = { views, statuses };
+      if (!views.every((view) => view !== undefined && joinedWith(this.nodes.length)(view))) return false;
+      const [first] = statuses;
+      if (first === undefined || first.partitions === 0) return false;
+      const led = statuses.reduce((sum, status) => sum + (status?.leading ?? 0), 0);
+      return led === first.partitions && statuses.every((status) => status !== undefined && status.epoch === first.epoch && status.voters.length >= Math.min(3, this.nodes.length) && status.unshipped_entries === 0 && status.replicas.every(({ lag_entries }) => lag_entries === 0));
+    });
+  }
+
+  /** Who holds what, as any node that answers knows it. */
+  async partitions(): Promise<readonly PlacedPartition[]> {
+    for (const node of this.up) {
+      const table = await this.#ask<PlacedPartition[]>(node, '/api/v1/cluster/partitions');
+      if (table !== undefined && table.length > 0) return table;
+    }
+    return [];
+  }
+
+  /** What a node's own copies hold. */
+  async spacesOn(node: DrillNode): Promise<readonly PlacedSpace[]> {
+    return (await this.#ask<{ spaces: PlacedSpace[] }>(node, '/api/v1/cluster/spaces'))?.spaces ?? [];
+  }
+
+  async close(): Promise<void> {
+    for (const node of this.nodes) this.#keepLog(node);
+    await this.#processes.close();
+    await this.agent.destroy();
+  }
+
+  /** What it printed last, for whoever looks into a violation. */
+  #keepLog({ name, process }: DrillNode): void {
+    appendFileSync(join(this.directory, 'logs', `${name}.log`), `── process ${process.pid}\n${process.output()}\n`);
+  }
+
+  /** Undefined for anything but 200. */
+  async #ask<Answer>({ process }: DrillNode, path: string): Promise<Answer | undefined> {
+    try {
+      const { statusCode, body } = await request(`${process.url}${path}`, { dispatcher: this.agent, signal: AbortSignal.timeout(3_000) });
+      const text = await body.text();
+      if (statusCode !== 200) return undefined;
+      return (text.startsWith('{') || text.startsWith('[') ? JSON.parse(text) : text) as Answer;
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+/** Asks until it holds. @throws Error with what was waited for when the time is up. */
+export async function within(limitMs: number, what: string | (() => string), holds: () => Promise<boolean>): Promise<number> {
+  for (const began = performance.now(); ; await pause(50)) {
+    if (await holds()) return performance.now() - began;
+    if (performance.now() - began > limitMs) throw new Error(`after ${limitMs} ms ${typeof what === 'string' ? what : what()}`);
+  }
+}
+
+/** Below the range that outgoing connections take theirs from, so that a node that is down for a while finds its port free. */
+async function quietPorts(count: number, random: Random): Promise<readonly number[]> {
+  const ports = new Set<number>();
+  while (ports.size < count) {
+    const port = 12_000 + random.below(18_000);
+    const server = createServer();
+    const free = await new Promise<boolean>((settle) => server.once('error', () => settle(false)).listen(port, '127.0.0.1', () => settle(true)));
+    if (free) ports.add(port);
+    server.close();
+  }
+  return [...ports];
+}

@@ -1,0 +1,119 @@
+/** What goes wrong in a drill: nodes are killed and started again, and stopped for longer than any lease and continued. */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Random } from '@engram/kernel';
+import type { DrillClient, PlacedAttempt } from './drill-client.js';
+import type { DrillCluster, DrillNode, PlacedPartition } from './drill-cluster.js';
+
+/** A kill of the primary of a space, and when that took a write again. */
+export interface Outage {
+  readonly node: string;
+  readonly space: string;
+  readonly writableMs: number;
+  /** Others that were not there either when it was killed. */
+  readonly othersAway: number;
+  /** Whether the node was started again before the others could take over. */
+  readonly quickRestart: boolean;
+}
+
+export interface NemesisOptions {
+  readonly kills: number;
+  readonly stops: number;
+  readonly spaces: readonly { readonly space: string; readonly partition: number }[];
+  readonly random: Random;
+  /** A new entry of the ledger, for a write that probes. */
+  readonly newProbe: (space: string) => PlacedAttempt;
+  readonly progress: (text: string) => void;
+}
+
+/** How long a space may take no writes while a majority is there. */
+const outageLimitMs = 60_000;
+
+export class Nemesis {
+  readonly outages: Outage[] = [];
+  /** What did not come back as it should. */
+  readonly complaints: string[] = [];
+  readonly #cluster: DrillCluster;
+  readonly #client: DrillClient;
+  readonly #options: NemesisOptions;
+  readonly #busy = new Set<DrillNode>();
+  #kills: number;
+  #stops: number;
+  #done = 0;
+
+  constructor(cluster: DrillCluster, client: DrillClient, options: NemesisOptions) {
+    this.#cluster = cluster;
+    this.#client = client;
+    this.#options = options;
+    this.#kills = options.kills;
+    this.#stops = options.stops;
+  }
+
+  /** Never takes more than a minority away at once. */
+  async run(): Promise<void> {
+    const { random } = this.#options;
+    const hands = Math.max(1, Math.floor((this.#cluster.nodes.length - 1) / 2));
+    await Promise.all(Array.from({ length: hands }, (_, hand) => this.#hand(random.fork(`hand-${hand}`))));
+  }
+
+  async #hand(draws: Random): Promise<void> {
+    while (this.#kills + this.#stops > 0) {
+      const node = draws.pick(this.#cluster.nodes.filter((each) => !this.#busy.has(each)));
+      this.#busy.add(node);
+      const kills = draws.float() * (this.#kills + this.#stops) < this.#kills;
+      if (kills) this.#kills -= 1;
+      else this.#stops -= 1;
+      try {
+        await (kills ? this.#killAndRestart(node, draws) : this.#stopAndResume(node, draws));
+      } catch (error) {
+        this.complaints.push(`${node.name} did not come back: ${(error as Error).message.slice(0, 2_000)}`);
+        return;
+      }
+      this.#busy.delete(node);
+      this.#done += 1;
+      if (this.#done % 5 === 0) this.#options.progress(`${this.#done} of ${this.#options.kills + this.#options.stops} faults`);
+      await pause(200 + draws.below(1_500));
+    }
+  }
+
+  async #killAndRestart(node: DrillNode, draws: Random): Promise<void> {
+    const table = await this.#cluster.partitions();
+    const othersAway = this.#busy.size - 1;
+    const led = this.#options.spaces.filter(({ partition }) => placementOf(table, partition)?.primary === node.name);
+    const quickRestart = draws.chance(0.3);
+    await this.#cluster.kill(node);
+    const from = performance.now();
+    const probing = led.length > 0 ? this.#probe(node, draws.pick(led).space, from, othersAway, quickRestart, draws) : Promise.resolve();
+    // Now and then it is back before anybody has taken over; else it comes back to a cluster that went on without it.
+    if (quickRestart) await pause(draws.below(1_000));
+    else await Promise.race([probing, pause(outageLimitMs / 2)]);
+    await pause(draws.below(500));
+    await Promise.all([this.#cluster.restart(node), probing]);
+  }
+
+  async #stopAndResume(node: DrillNode, draws: Random): Promise<void> {
+    this.#cluster.stop(node);
+    await pause(3_000 + draws.below(3_000));
+    await this.#cluster.resume(node);
+  }
+
+  /** Asks every 20 ms until the space takes a write that was sent after the kill. */
+  async #probe(killed: DrillNode, space: string, from: number, othersAway: number, quickRestart: boolean, draws: Random): Promise<void> {
+    let named: DrillNode | undefined;
+    while (performance.now() - from < outageLimitMs) {
+      const node = named ?? draws.pick(this.#cluster.up.length > 0 ? this.#cluster.up : this.#cluster.nodes);
+      const answer = await this.#client.tryStore(this.#options.newProbe(space), node);
+      if (answer === true) {
+        this.outages.push({ node: killed.name, space, writableMs: performance.now() - from, othersAway, quickRestart });
+        return;
+      }
+      named = answer === false || answer === node ? undefined : answer;
+      await pause(20);
+    }
+    this.complaints.push(`${space} took no write for ${outageLimitMs} ms after ${killed.name} was killed, with ${othersAway} others away`);
+  }
+}
+
+function placementOf(table: readonly PlacedPartition[], partition: number): PlacedPartition | undefined {
+  const at = table[partition];
+  return at?.id === partition ? at : table.find(({ id }) => id === partition);
+}
