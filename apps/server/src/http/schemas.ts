@@ -250,6 +250,16 @@ export const sharedSchemas = [
 
 /** Headers and query fields that several routes share. */
 export const SpaceHeader = { 'x-memory-space': Type.Optional(Type.String({ description: 'Space of the request; goes before the query and the body.' })) };
+/** For every request about a space. */
+export const RoutingHeaders = {
+  'x-engram-no-forward': Type.Optional(Type.String({ description: 'With `1`, a request that belongs to another node is answered 421 with where it belongs, instead of being passed on.' })),
+};
+/** For every read of a space. */
+export const ReadHeaders = {
+  ...SpaceHeader,
+  ...RoutingHeaders,
+  'x-engram-consistency': Type.Optional(Type.String({ description: '`primary` (the default) or `any`: which copies may answer.' })),
+};
 export const IdempotencyHeader = {
   'idempotency-key': Type.Optional(Type.String({ description: '1 to 255 printable ASCII characters. The same request with the same key within 24 h stores once.' })),
 };

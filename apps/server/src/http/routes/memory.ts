@@ -18,7 +18,7 @@ export function memoryRoutes(server: HttpServer, context: RouteContext): void {
     {
       config: {
         operation: 'store',
-        errors: ['payload_too_large', 'unsupported_media_type', 'id_conflict', 'id_forgotten', 'idempotency_conflict', 'embedding_dimension_mismatch', 'overloaded', 'capacity_exhausted', 'disk_full', 'log_failed', 'shutting_down'],
+        errors: ['payload_too_large', 'unsupported_media_type', 'id_conflict', 'id_forgotten', 'idempotency_conflict', 'embedding_dimension_mismatch', 'overloaded', 'capacity_exhausted', 'disk_full', 'log_failed', 'shutting_down', 'not_primary', 'unavailable', 'deadline_exceeded'],
       },
       onRequest: admitted(context),
       schema: {
@@ -27,7 +27,7 @@ export function memoryRoutes(server: HttpServer, context: RouteContext): void {
         summary: 'Store a memory',
         description:
           'Answers once the memory is durable. Storing the same id with the same content again answers the stored memory with 200; other content under a known id is refused.',
-        headers: Type.Object({ ...schemas.SpaceHeader, ...schemas.IdempotencyHeader }),
+        headers: Type.Object({ ...schemas.SpaceHeader, ...schemas.IdempotencyHeader, ...schemas.RoutingHeaders }),
         querystring: Type.Object({ ...schemas.SpaceQuery, ...schemas.AckQuery, ...schemas.IncludeQuery }, closed),
         body: ref(schemas.MemoryDraft),
         response: { 201: ref(schemas.StoredMemory), 200: ref(schemas.StoredMemory) },
@@ -45,13 +45,13 @@ export function memoryRoutes(server: HttpServer, context: RouteContext): void {
   server.get(
     '/api/v1/memory',
     {
-      config: { operation: 'list', errors: ['space_not_found'] },
+      config: { operation: 'list', errors: ['space_not_found', 'not_primary', 'unavailable'] },
       schema: {
         operationId: 'listMemories',
         tags,
         summary: 'List the memories of a space',
         description: 'A bare array in the order of ids; ULIDs are in the order of storing. The header `Link` with `rel="next"` leads to the next page; without it this was the last.',
-        headers: Type.Object(schemas.SpaceHeader),
+        headers: Type.Object(schemas.ReadHeaders),
         querystring: schemas.ListQuery,
         response: { 200: Type.Array(ref(schemas.Memory), { description: 'One page of memories.' }) },
       },
@@ -74,12 +74,12 @@ export function memoryRoutes(server: HttpServer, context: RouteContext): void {
   server.get(
     '/api/v1/memory/:id',
     {
-      config: { operation: 'get', errors: ['space_not_found', 'memory_not_found'] },
+      config: { operation: 'get', errors: ['space_not_found', 'memory_not_found', 'not_primary', 'unavailable'] },
       schema: {
         operationId: 'getMemory',
         tags,
         summary: 'Read a memory',
-        headers: Type.Object(schemas.SpaceHeader),
+        headers: Type.Object(schemas.ReadHeaders),
         params: schemas.IdParams,
         querystring: Type.Object({ ...schemas.SpaceQuery, ...schemas.IncludeQuery }, closed),
         response: { 200: ref(schemas.Memory) },
@@ -95,13 +95,13 @@ export function memoryRoutes(server: HttpServer, context: RouteContext): void {
   server.delete(
     '/api/v1/memory/:id',
     {
-      config: { operation: 'forget', errors: ['space_not_found', 'memory_not_found', 'overloaded', 'disk_full', 'log_failed', 'shutting_down'] },
+      config: { operation: 'forget', errors: ['space_not_found', 'memory_not_found', 'overloaded', 'disk_full', 'log_failed', 'shutting_down', 'not_primary', 'unavailable', 'deadline_exceeded'] },
       schema: {
         operationId: 'forgetMemory',
         tags,
         summary: 'Forget a memory',
         description: 'For good: the content goes, a tombstone stays, and the id cannot be stored again. Forgetting it again answers the same. The header `X-Engram-Durability` says how safe it is.',
-        headers: Type.Object(schemas.SpaceHeader),
+        headers: Type.Object({ ...schemas.SpaceHeader, ...schemas.RoutingHeaders }),
         params: schemas.IdParams,
         querystring: Type.Object({ ...schemas.SpaceQuery, ...schemas.AckQuery }, closed),
         response: { 204: Type.Null({ description: 'It is forgotten.' }) },

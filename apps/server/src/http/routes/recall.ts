@@ -19,13 +19,13 @@ export function recallRoutes(server: HttpServer, context: RouteContext): void {
   server.post(
     '/api/v1/recall',
     {
-      config: { operation: 'recall', errors: ['payload_too_large', 'unsupported_media_type', 'space_not_found', 'embedding_dimension_mismatch'] },
+      config: { operation: 'recall', errors: ['payload_too_large', 'unsupported_media_type', 'space_not_found', 'embedding_dimension_mismatch', 'not_primary', 'unavailable'] },
       schema: {
         operationId: 'recall',
         tags,
         summary: 'Recall memories from a cue',
         description,
-        headers: Type.Object(schemas.SpaceHeader),
+        headers: Type.Object(schemas.ReadHeaders),
         querystring: schemas.RecallQuery,
         body: ref(schemas.RecallBody),
         response: { 200: ref(schemas.RecallAnswer) },
@@ -43,13 +43,13 @@ export function recallRoutes(server: HttpServer, context: RouteContext): void {
   server.get(
     '/api/v1/recall',
     {
-      config: { operation: 'recall', errors: ['payload_too_large', 'space_not_found', 'embedding_dimension_mismatch'] },
+      config: { operation: 'recall', errors: ['payload_too_large', 'space_not_found', 'embedding_dimension_mismatch', 'not_primary', 'unavailable'] },
       schema: {
         operationId: 'recallByQuery',
         tags,
         summary: 'Recall memories from a cue in the query',
         description,
-        headers: Type.Object(schemas.SpaceHeader),
+        headers: Type.Object(schemas.ReadHeaders),
         querystring: schemas.RecallGetQuery,
         response: { 200: ref(schemas.RecallAnswer) },
       },

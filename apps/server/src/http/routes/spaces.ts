@@ -21,7 +21,7 @@ export function spaceRoutes(server: HttpServer, context: RouteContext): void {
   server.get(
     '/api/v1/spaces/:space',
     {
-      config: { operation: 'spaces', errors: ['space_not_found'] },
+      config: { operation: 'spaces', errors: ['space_not_found', 'not_primary', 'unavailable'] },
       schema: { operationId: 'getSpace', tags, summary: 'Describe a space', params: schemas.SpaceParams, response: { 200: ref(schemas.SpaceAnswer) } },
     },
     (request) => measured(context, 'spaces', async () => spaceFields(await memoryFor(request).space(parseSpaceId(request.params.space)), engine.nodeId)),
@@ -30,7 +30,7 @@ export function spaceRoutes(server: HttpServer, context: RouteContext): void {
   server.put(
     '/api/v1/spaces/:space',
     {
-      config: { operation: 'set_space_policy', errors: ['payload_too_large', 'unsupported_media_type', 'capacity_exhausted', 'overloaded', 'disk_full', 'log_failed', 'shutting_down'] },
+      config: { operation: 'set_space_policy', errors: ['payload_too_large', 'unsupported_media_type', 'capacity_exhausted', 'overloaded', 'disk_full', 'log_failed', 'shutting_down', 'not_primary', 'unavailable', 'deadline_exceeded'] },
       schema: {
         operationId: 'setSpacePolicy',
         tags,
