@@ -188,6 +188,43 @@ test('a node whose name another process has taken is silent, and says why', asyn
   await expect.poll(() => first.trouble() ?? second.trouble()).toMatch(/another process runs as twin at 127\.0\.0\.1:\d+ .*node\.id/);
 });
 
+describe('nodes that are all started again', () => {
+  const dead = { ENGRAM_CLUSTER_DISCOVERY_SOURCES: 'etcd', ENGRAM_CLUSTER_DISCOVERY_ETCD_ENDPOINTS: '127.0.0.1:1' };
+
+  test.each([
+    ['without a goodbye', (node: ClusterPart) => node.close()],
+    ['after a goodbye', (node: ClusterPart) => node.leave(5_000)],
+  ])('%s find each other although discovery names nobody any more', async (_how, end) => {
+    const one = await member('one');
+    await one.join(services);
+    const two = await member('two', { seed: one });
+    const three = await member('three', { seed: one });
+    for (const node of [two, three]) await node.join(services);
+    const all = [one, two, three];
+    for (const node of all) await expect.poll(() => peersOf(node)).toMatchObject({ alive: 2 });
+    for (const node of all) await end(node);
+    const again = await Promise.all(all.map((node) => member(String(node.nodes()[0]!.id), { bind: node.address!, env: dead })));
+    await Promise.all(again.map((node) => node.join(services)));
+    for (const node of again) await expect.poll(() => peersOf(node)).toMatchObject({ alive: 2 });
+  });
+
+  test('keep whom they knew while they meet nobody', async () => {
+    const one = await member('one');
+    await one.join(services);
+    const two = await member('two', { seed: one });
+    await two.join(services);
+    const file = join(directory, 'one', 'swim-peers.json');
+    await expect.poll(() => peersOf(one)).toMatchObject({ alive: 1 });
+    await Promise.all([one.close(), two.close()]);
+    const kept = readFileSync(file, 'utf8');
+    expect(kept).toBe(`{"format":1,"peers":["${two.address}"]}\n`);
+    const alone = await member('one');
+    await alone.join(services);
+    await alone.close();
+    expect(readFileSync(file, 'utf8')).toBe(kept);
+  });
+});
+
 describe('a start that cannot be', () => {
   test('because the port is taken names the key to change', async () => {
     const one = await member('one');

@@ -16,12 +16,13 @@ import { EventLog } from './event-log.js';
 import { Formation, type Initialized } from './formation.js';
 import type { ClusterEvent, ClusterEventType, ClusterPart } from './membership.js';
 import { peerDiscovery } from './peer-discovery.js';
+import { PeerFile, withKnownPeers } from './peer-file.js';
 import type { ReplicatedNode } from './replicated-node.js';
 
 export interface SwimMembershipOptions {
   readonly config: Config['cluster'];
   readonly nodeId: NodeId;
-  /** Where the epoch is kept, in a file `swim-epoch`, and what the node belongs to, in `cluster.json`. */
+  /** Where the epoch is kept, in a file `swim-epoch`, what the node belongs to, in `cluster.json`, and where others were, in `swim-peers.json`. */
   readonly dataDirectory: string;
   /** Whether the node has ever stored anything. A cluster that forms by itself does not form around old memories. */
   readonly holdsMemories: boolean;
@@ -49,15 +50,21 @@ export async function openSwimMembership(options: SwimMembershipOptions): Promis
   const { config, log } = options;
   const file = new ClusterFile(options.dataDirectory, config.name, options.replicated.card.storageId);
   const record = await file.read();
+  const peers = new PeerFile(options.dataDirectory, log);
+  const known = await peers.read();
+  if (known.length > 0) log.info({ known }, 'nodes that were there when this one was last are asked too, whatever discovery says');
   const discovery = peerDiscovery(config, log);
   try {
-    const swim = await createSwim(swimOptions(options, record.clusterId, discovery));
-    return new SwimMembership(swim, discovery, file, record, options);
+    const swim = await createSwim(swimOptions(options, record.clusterId, seedsOf(discovery, known)));
+    return new SwimMembership(swim, discovery, file, peers, record, options);
   } catch (cause) {
     await discovery?.stop();
     throw inOurKeys(cause, config);
   }
 }
+
+/** How long discovery may take to name somebody before those known from earlier are asked alone. */
+const knownAloneAfterMs = 1_000;
 
 /** How long the sources of discovery may take to let this node go. */
 const deregisterMs = 2_000;
@@ -73,6 +80,7 @@ class SwimMembership implements ClusterPart {
   readonly #swim: SwimNode<NodeMetadata>;
   readonly #discovery: Discovery | undefined;
   readonly #formation: Formation;
+  readonly #peers: PeerFile;
   readonly #replicated: SwimMembershipOptions['replicated'];
   readonly #config: Config['cluster'];
   readonly #wallClockMs: () => number;
@@ -84,10 +92,11 @@ class SwimMembership implements ClusterPart {
   #trouble: string | undefined;
   #metForeignAtMs: number | undefined;
 
-  constructor(swim: SwimNode<NodeMetadata>, discovery: Discovery | undefined, file: ClusterFile, record: FormationRecord, options: SwimMembershipOptions) {
+  constructor(swim: SwimNode<NodeMetadata>, discovery: Discovery | undefined, file: ClusterFile, peers: PeerFile, record: FormationRecord, options: SwimMembershipOptions) {
     const { config, holdsMemories, nodeId, random, replicated, wallClockMs, log } = options;
     this.#swim = swim;
     this.#discovery = discovery;
+    this.#peers = peers;
     this.#config = config;
     this.#replicated = replicated;
     this.#formation = new Formation(
@@ -185,7 +194,7 @@ class SwimMembership implements ClusterPart {
 
   async close(): Promise<void> {
     this.#formation.stop();
-    await Promise.all([this.#swim.close(), this.#discovery?.stop()]);
+    await Promise.all([this.#swim.close(), this.#discovery?.stop(), this.#peers.flush()]);
   }
 
   /** Tells the others what this node serves and what it belongs to. */
@@ -217,7 +226,7 @@ class SwimMembership implements ClusterPart {
     if (failures === undefined || failures.length > 0) this.#log.warn({ failures }, 'not every source of discovery let this node go; they forget it by themselves');
   }
 
-  /** Tells formation and replication who is there. */
+  /** Tells formation and replication who is there, and keeps it for the next start. */
   #meet(): void {
     const others = this.#swim.members.all.filter(({ name }) => name !== this.#swim.name);
     // A suspect may still deny it; taking over from it would be rash.
@@ -225,6 +234,9 @@ class SwimMembership implements ClusterPart {
       const card = metadata && cardOf(name, metadata);
       return { id: name, alive: state === 'alive' || state === 'suspect', ...(card && { card }) };
     }));
+    const isGone = ({ state }: SwimMember<NodeMetadata>): number => Number(state === 'dead' || state === 'left');
+    // Those that left are kept as well: when all nodes are stopped, each goes with a goodbye.
+    this.#peers.keep(others.toSorted((a, b) => isGone(a) - isGone(b)).map(({ address }) => address));
     const peers = others.filter(({ state }) => state === 'alive');
     this.#formation.peers(peers.map(({ name, metadata }) => ({
       id: name,
@@ -339,7 +351,7 @@ const changeWords = {
   forgotten: 'a node that was gone for long is forgotten',
 } as const;
 
-function swimOptions({ config, nodeId, dataDirectory }: SwimMembershipOptions, clusterId: ClusterId | undefined, discovery: Discovery | undefined): CreateSwimOptions<NodeMetadata> {
+function swimOptions({ config, nodeId, dataDirectory }: SwimMembershipOptions, clusterId: ClusterId | undefined, seeds: AsyncIterable<readonly string[]> | undefined): CreateSwimOptions<NodeMetadata> {
   const { name, advertise, swim } = config;
   const [key, ...otherKeys] = swim.keys;
   return {
@@ -348,13 +360,17 @@ function swimOptions({ config, nodeId, dataDirectory }: SwimMembershipOptions, c
     name: nodeId,
     bind: formatAddress(swim.bind),
     ...(advertise === undefined ? {} : { advertise: formatAddress(advertise) }),
-    ...(discovery && { seeds: discovery.seeds() }),
+    ...(seeds && { seeds }),
     preset: swim.preset,
     protocol: protocolOptions(swim),
     metadataCodec: nodeMetadata,
     ...(key === undefined ? { security: 'none' } : { keyring: new Keyring(key, ...otherKeys) }),
     dataDirectory,
   };
+}
+
+function seedsOf(discovery: Discovery | undefined, known: readonly string[]): AsyncIterable<readonly string[]> | undefined {
+  return known.length === 0 ? discovery?.seeds() : withKnownPeers(known, discovery?.seeds(), knownAloneAfterMs);
 }
 
 /** Only what is set: the preset decides the rest. */

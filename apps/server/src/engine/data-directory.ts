@@ -6,6 +6,7 @@
  *   engram.lock   held by the running process through a kernel lock, released by its death however it dies
  *   node.json     the identity of the node, written once
  *   swim-epoch    of the latest start of a node of a cluster; written by membership
+ *   swim-peers.json  where other nodes were last; written by membership, and nothing is lost without it
  *   cluster.json  the cluster that the node belongs to, or what it promised while one was formed; written by membership
  *   wal/          the write-ahead log: what was acknowledged
  *   store/        the embedded store: what the log has been applied to
