@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseClusterId, parseNodeId } from '@engram/kernel';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { ClusterFile } from './cluster-file.js';
+import { ClusterFile, warnWhenOfCluster } from './cluster-file.js';
 
 let directory: string;
 beforeEach(async () => void (directory = await mkdtemp(join(tmpdir(), 'engram-cluster-file-'))));
@@ -56,9 +56,39 @@ test.each([
   ['no name', '{"format":1}'],
   ['an id that is none', '{"format":1,"name":"orders","cluster_id":".."}'],
   ['a ballot without a round', '{"format":1,"name":"orders","promised":{"node":"a"}}'],
+  ['a ballot without a node', '{"format":1,"name":"orders","promised":{"round":1}}'],
+  ['something accepted without a ballot', '{"format":1,"name":"orders","accepted":{"cluster_id":"the-id"}}'],
+  ['null', 'null'],
+  ['a list', '[]'],
 ])('a file that holds %s is refused as damaged', async (_what, text) => {
   await writeFile(path(), text);
-  await expect(new ClusterFile(directory, orders, 'disk-1').read()).rejects.toMatchObject({ code: 'store_damaged', message: expect.stringContaining(path()) as string });
+  const error = await new ClusterFile(directory, orders, 'disk-1').read().catch((cause: unknown) => cause);
+  expect(error).toMatchObject({ code: 'store_damaged', message: expect.stringContaining(path()) as string });
+  expect((error as Error).message).not.toMatch(/destructure|properties of|of null/);
+});
+
+describe('a node that is started alone', () => {
+  async function warnings(): Promise<string[]> {
+    const warned: string[] = [];
+    await warnWhenOfCluster(directory, { warn: (_details, message) => void warned.push(message) });
+    return warned;
+  }
+
+  test('is told that it belongs to a cluster, by name and id', async () => {
+    await new ClusterFile(directory, orders, 'disk-1').write({ clusterId });
+    expect(await warnings()).toEqual([expect.stringMatching(/belongs to cluster orders \(the-id\).*cluster\.enabled/)]);
+  });
+
+  test('is told when nobody can say any more which', async () => {
+    await writeFile(path(), 'null');
+    expect(await warnings()).toEqual([expect.stringContaining('the file is damaged')]);
+  });
+
+  test('hears nothing when it belongs to none', async () => {
+    expect(await warnings()).toEqual([]);
+    await new ClusterFile(directory, orders, 'disk-1').write({ promised: ballot });
+    expect(await warnings()).toEqual([]);
+  });
 });
 
 test('a file of a later format is refused by name', async () => {

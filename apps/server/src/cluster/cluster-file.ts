@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Accepted, Ballot, FormationRecord } from '@engram/cluster';
 import { EngramError, parseClusterId, parseNodeId, type ClusterId } from '@engram/kernel';
 import { writeDurably } from '../durable-file.js';
+import type { MembershipLog } from './swim-membership.js';
 
 const FORMAT_VERSION = 1;
 
@@ -67,7 +68,7 @@ export class ClusterFile {
 
   #parse(text: string): { readonly format: unknown; readonly name: ClusterId; readonly record: FormationRecord } {
     try {
-      const { format, name, cluster_id: clusterId, promised, accepted, drew } = JSON.parse(text) as Written;
+      const { format, name, cluster_id: clusterId, promised, accepted, drew } = objectIn(text) as Written;
       return {
         format,
         name: parseClusterId(name),
@@ -88,11 +89,37 @@ export class ClusterFile {
   }
 }
 
-function parseBallot({ round, node }: Ballot): Ballot {
-  if (!Number.isSafeInteger(round) || round < 1) throw new TypeError('a ballot has a round from 1 on');
+function objectIn(text: string): object {
+  const value: unknown = JSON.parse(text);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new TypeError('it holds no JSON object');
+  return value;
+}
+
+function parseBallot(written: Ballot | undefined): Ballot {
+  const { round, node }: Partial<Ballot> = written ?? {};
+  if (round === undefined || node === undefined || !Number.isSafeInteger(round) || round < 1) throw new TypeError('a ballot has a round from 1 on, and a node');
   return { round, node: parseNodeId(node) };
 }
 
 function parseAccepted({ ballot, cluster_id: clusterId }: NonNullable<Written['accepted']>): Accepted {
   return { ballot: parseBallot(ballot), clusterId: parseClusterId(clusterId) };
+}
+
+/**
+ * A node that belongs to a cluster and is started alone serves what it holds, and its writes reach nobody: right for a look
+ * at its data, and else a mistake.
+ */
+export async function warnWhenOfCluster(dataDirectory: string, log: Pick<MembershipLog, 'warn'>): Promise<void> {
+  const path = join(dataDirectory, 'cluster.json');
+  const text = await readFile(path, 'utf8').catch(() => undefined);
+  if (text === undefined) return;
+  const { name, cluster_id: clusterId } = (() => {
+    try {
+      return objectIn(text) as Partial<Record<keyof Written, unknown>>;
+    } catch {
+      return { name: 'of an unknown name', cluster_id: 'the file is damaged' };
+    }
+  })();
+  if (clusterId === undefined) return;
+  log.warn({ cluster: name, clusterId, file: path }, `this node belongs to cluster ${String(name)} (${String(clusterId)}), but runs alone because cluster.enabled is false: the others take it for gone, and what is stored here does not reach them; set cluster.enabled to true, or choose another --data-dir`);
 }
