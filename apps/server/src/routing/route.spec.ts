@@ -41,6 +41,8 @@ test.each<[string, Route, Route]>([
   ['a node outside the roster is not asked, alive or not', ask(3, write), { kind: 'nobody', reason: expect.stringContaining('n4') as string, retryAfterMs: 500 }],
   ['a partition that the map does not have belongs to nobody', ask(4), { kind: 'nobody', reason: 'the cluster map has no partition 4', retryAfterMs: 500 }],
   ['a node that belongs to no cluster answers for itself', ask(1, { map: undefined }), { kind: 'here' }],
+  ['a node that has not heard of the map of its cluster yet takes no writes', ask(1, { map: undefined, joined: true, operation: 'write' }), { kind: 'nobody', reason: 'this node has not heard yet who holds what', retryAfterMs: 500 }],
+  ['a node that has not heard of the map of its cluster yet reads what it has, with doubt', ask(1, { map: undefined, joined: true }), { kind: 'here', doubt: 'this node has not heard yet who holds what' }],
 ])('%s', (_title, route, expected) => {
   expect(route).toEqual(expected);
 });

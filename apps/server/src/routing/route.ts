@@ -7,8 +7,10 @@ export const consistencies = ['primary', 'any'] as const;
 export type Consistency = (typeof consistencies)[number];
 
 export interface RouteQuestion {
-  /** Undefined while this node belongs to no cluster: it answers for itself then. */
+  /** Undefined while this node belongs to no cluster: it answers for itself then. Also for a moment after a restart. */
   readonly map: Pick<ClusterMap, 'table' | 'roster'> | undefined;
+  /** Whether this node belongs to a cluster, heard of its map or not. @default whether there is a map */
+  readonly joined?: boolean;
   readonly self: NodeId;
   readonly partition: number;
   readonly operation: 'write' | 'read';
@@ -31,6 +33,7 @@ export type Route =
 /** A failover takes seconds; whoever comes back sooner than this only adds to the load. */
 const retryAfterMs = 500;
 const here: Route = { kind: 'here' };
+const unheard = 'this node has not heard yet who holds what';
 
 /**
  * Writes go to the primary and nowhere else, reads too unless any copy will do. A read whose primary cannot be asked is
@@ -45,7 +48,11 @@ const here: Route = { kind: 'here' };
  */
 export function decide(question: RouteQuestion): Route {
   const { map, self, partition, operation, consistency, leads, holds } = question;
-  if (map === undefined) return here;
+  if (map === undefined) {
+    if (question.joined !== true) return here;
+    // What it holds may be as old as its last stop: others may have written since, so that it cannot even say that something is missing.
+    return operation === 'write' ? { kind: 'nobody', reason: unheard, retryAfterMs } : { kind: 'here', doubt: unheard };
+  }
   const placement = map.table[partition];
   if (placement === undefined) return { kind: 'nobody', reason: `the cluster map has no partition ${partition}`, retryAfterMs };
   const { primary } = placement;

@@ -76,6 +76,7 @@ export class Router {
     const { self, cluster } = this.#options;
     return decide({
       map: cluster.map(),
+      joined: cluster.clusterId() !== undefined,
       self,
       partition,
       operation,
