@@ -6,7 +6,7 @@ import { EngramError, type NodeId } from '@engram/kernel';
 import { systemRandom, wallClockMs } from '@engram/kernel/node';
 import { partitionOf } from '@engram/placement';
 import type { Logger } from 'pino';
-import { LoneMembership, mapNews, openSwimMembership, reasonForming, ReplicatedNode, type ClusterPart, type ReplicatedNodeOptions } from './cluster/index.js';
+import { LoneMembership, mapNews, openSwimMembership, reasonForming, ReplicatedNode, type ClusterPart, type ReplicatedNodeOptions, warnWhenOfCluster } from './cluster/index.js';
 import { formatAddress, isUnspecified, parseAddress, printableConfig, type Address, type Config, type LoadedConfig } from './config/index.js';
 import { openEngine, type Engine, type EngineOptions } from './engine/index.js';
 import { startGrpcServer, type GrpcServer } from './grpc/grpc-server.js';
@@ -132,7 +132,10 @@ class Running implements RunningServer {
 
 async function openMembership({ cluster }: Config, engine: Engine, replicated: ReplicatedNode | undefined, log: Logger): Promise<ClusterPart> {
   const { nodeId, dataDirectory } = engine;
-  if (!replicated) return new LoneMembership(nodeId, wallClockMs());
+  if (!replicated) {
+    await warnWhenOfCluster(dataDirectory, log);
+    return new LoneMembership(nodeId, wallClockMs());
+  }
   const holdsMemories = engine.status().log.nextLsn > 1;
   return openSwimMembership({ config: cluster, nodeId, dataDirectory, holdsMemories, random: systemRandom(), replicated, wallClockMs, log });
 }
