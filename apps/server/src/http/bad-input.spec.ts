@@ -156,7 +156,7 @@ test.each(['../etc', 'x'.repeat(10_000), 'AB', 'caf\u00e9', ''])('the header X-M
 });
 
 test('an unknown route is 404 before its body is read, and so are the routes of features that do not exist', async () => {
-  for (const url of ['/', '/api', '/api/v1/memories', '/api/v2/memory', '/api/v1/consolidations', '/api/v1/cluster/partitions', '//', '/api/v1/memory/']) {
+  for (const url of ['/', '/api', '/api/v1/memories', '/api/v2/memory', '/api/v1/consolidations', '/api/v1/cluster/divergence', '//', '/api/v1/memory/']) {
     expect(await send({ url })).toMatchObject({ status: url === '/api/v1/memory/' ? 400 : 404 });
     expect((await send({ method: 'POST', url, payload: '<xml/>', headers: { 'content-type': 'application/xml' } })).status).toBe(url === '/api/v1/memory/' ? 405 : 404);
   }

@@ -130,6 +130,13 @@ test('a node that cannot be reached has done nothing, and is left alone after so
   await expect(grpc.forward(n2, 'store', draft, call())).rejects.toMatchObject({ code: 'unavailable', message: expect.stringContaining('not tried') });
 });
 
+test('a connection that is refused is not waited for', async () => {
+  // Were it waited for, the test would run out of its own time.
+  const grpc = forwarder('127.0.0.1:1', { connectTimeoutMs: 60_000 });
+
+  await expect(grpc.forward(n2, 'store', draft, call({ deadlineMs: 60_000 }))).rejects.toMatchObject({ code: 'unavailable', details: { node: 'n2' } });
+});
+
 test('a host that takes the connection and says nothing does not hold a call longer than its deadline', async () => {
   const silent = createServer(() => undefined);
   await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));

@@ -9,7 +9,7 @@ import {
   statusToError,
   type MethodDefinition,
 } from '@engram/rpc';
-import { status, type Client, type Metadata, type ServiceError } from '@grpc/grpc-js';
+import { connectivityState, status, type Client, type Metadata, type ServiceError } from '@grpc/grpc-js';
 import { CircuitBreaker, type CircuitBreakerOptions } from './circuit-breaker.js';
 import { addressUnknown, clientGone, notReached, requireAdmitted, tooLate } from './forward-failures.js';
 import { forwardedByHeader } from './forwarded.js';
@@ -119,11 +119,22 @@ export class GrpcForwarder {
     }
   }
 
-  /** A call is made only on a connection that stands: then a call that fails may have been heard, and one never made was not. */
+  /**
+   * A call is made only on a connection that stands: then a call that fails may have been heard, and one never made was
+   * not. A connection that is refused is not waited for, because whoever calls may have somebody else to ask.
+   */
   #connected(client: Client, deadlineAtMs: number): Promise<boolean> {
     const { connectTimeoutMs = 500 } = this.#options;
+    const untilMs = Math.min(deadlineAtMs, Date.now() + connectTimeoutMs);
+    const channel = client.getChannel();
     return new Promise((resolve) => {
-      client.waitForReady(Math.min(deadlineAtMs, Date.now() + connectTimeoutMs), (error) => resolve(error === undefined || error === null));
+      const look = (): void => {
+        const state = channel.getConnectivityState(true);
+        if (state === connectivityState.READY) resolve(true);
+        else if (state === connectivityState.TRANSIENT_FAILURE || state === connectivityState.SHUTDOWN || Date.now() >= untilMs) resolve(false);
+        else channel.watchConnectivityState(state, untilMs, look);
+      };
+      look();
     });
   }
 
