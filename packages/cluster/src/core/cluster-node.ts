@@ -97,7 +97,7 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
   readonly #keeper: CopyKeeper;
   /** Nodes that are there with another disk than the roster has, and since when. */
   readonly #otherDisks = new Map<NodeId, Instant>();
-  /** Since when nobody has come or gone, and no primary was lost. */
+  /** Since when nobody has come or gone. */
   #calmSince: Instant;
   #plannedAt: Instant | undefined;
   #leaveUntil: Instant | undefined;
@@ -344,7 +344,6 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
     if (this.#belongs()) this.#lease(this.#holder.handle({ kind: 'map-learned', mapEpoch: map.epoch, electorate: state }, now), now);
     this.#letGo(now);
     this.#takeovers.learned(map);
-    if (before?.table.some(({ primary }, partition) => primary !== map.table[partition]?.primary) === true) this.#calmSince = now;
   }
 
   /** Which partitions are of interest here, and where leases allow it. */
@@ -411,6 +410,8 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
     }
     const { refusal } = outcome;
     this.#changeAt = plusMs(now, retryMs * (0.5 + this.#random.float()));
+    // Who leaves has no time to lose.
+    if (this.#leaving) this.#tickAt = now;
     if (refusal.kind === 'version-mismatch' || refusal.kind === 'bad-voters') this.#learn(refusal.current, now);
     else if (refusal.kind === 'indeterminate') this.#askRegister(now);
   }
@@ -491,6 +492,8 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
 
   #replicate(event: ReplicationEvent, now: Instant): void {
     if (this.#replication) return this.#perform(this.#replication.handle(event, now), now);
+    // Whoever connects to a node that does not belong yet tries again soon; unanswered it would wait for a long time.
+    if (event.kind === 'stream-accepted') this.#effects.push({ kind: 'replication', effect: { kind: 'close-stream', stream: event.stream, reason: 'this node belongs to no cluster yet' } });
     if (event.kind === 'append' || event.kind === 'confirm') {
       this.#effects.push({ kind: 'replication', effect: { kind: 'refused', request: event.request, refusal: { reason: 'not-primary', primary: undefined, epoch: 0 } } });
     }

@@ -45,6 +45,8 @@ const formMs = 30_000;
 const healMs = 15_000;
 /** Balance waits for calm, then moves copy by copy. */
 const settleMs = 60_000;
+/** Whatever was cut off has been taken up by then (ruling 22). */
+const levelMs = 60_000;
 
 /** A cluster under faults from a seed, then healed, then looked at. */
 export class ClusterTrial {
@@ -79,7 +81,7 @@ export class ClusterTrial {
     this.#partitions = 1 + dice.below(8);
     this.#mayLoseDisks = dice.chance(0.3);
     this.#joins = dice.chance(0.3);
-    const small: ReplicationOptions = { batchEntries: 1 + dice.below(20), batchBytes: 2_000, windowEntries: 20 + dice.below(30), windowBytes: 4_000, ringEntries: 5 + dice.below(60), ringBytes: 20_000, snapshotChunkBytes: 200, snapshotBytesPerSecond: 100_000 };
+    const small: ReplicationOptions = { batchEntries: 5 + dice.below(20), heartbeatMs: 100 + dice.below(400), batchBytes: 2_000, windowEntries: 25 + dice.below(30), windowBytes: 4_000, ringEntries: 5 + dice.below(60), ringBytes: 20_000, snapshotChunkBytes: 200, snapshotBytesPerSecond: 100_000 };
     this.cluster = new ClusterWorld({
       seed, nodes, partitions: this.#partitions, spare: this.#joins ? 1 : 0, calmMs: dice.pick([300, 1_000, 3_000, 10_000]),
       disk: { syncMs: dice.pick([0.5, 2, 20, 60]), keepEntries: dice.chance(0.5) ? Infinity : 20 + dice.below(100) },
@@ -113,7 +115,7 @@ export class ClusterTrial {
     const formed = this.cluster.runUntil(() => this.cluster.everyPartitionLeads && (!this.#mayLoseDisks || this.cluster.isSettled), formMs);
     if (!formed) return this.#violation(`no cluster after ${formMs} ms: ${this.#described()}`);
     const fromMs = Math.ceil(world.nowMs) + this.#random.below(1_500);
-    const untilMs = fromMs + (this.#options.forMs ?? 15_000);
+    const untilMs = fromMs + (this.#options.forMs ?? 12_000);
     const faults = this.#options.faults?.map((fault) => ({ ...fault, atMs: fault.atMs + fromMs })) ?? this.#nemesis(fromMs, untilMs);
     this.#faults = faults.filter(({ kind }) => kind !== 'heal' && kind !== 'restart').length;
     applyFaults(world, faults);
@@ -180,7 +182,7 @@ export class ClusterTrial {
       const primary = asked.process?.node.map?.table[partition]?.primary;
       const node = primary !== undefined && this.#random.chance(0.9) ? world.node<ClusterProcess>(primary) : asked;
       if (node.process !== undefined && !node.paused) this.#write(node.process, partition);
-      world.at(world.nowMs + 1 + this.#random.below(25), step);
+      world.at(world.nowMs + 1 + this.#random.below(40), step);
     };
     for (let client = 0; client < 2; client++) world.at(world.nowMs + 1 + client, step);
   }
@@ -288,7 +290,7 @@ export class ClusterTrial {
       if (!this.#isWritable(partition)) this.#violation(`partition ${partition} takes no write at quorum after healing: ${this.#described()}`);
     }
     if (!this.cluster.runUntil(() => this.cluster.isSettled, settleMs)) this.#violation(`not settled ${settleMs} ms after healing: ${this.#described()}`);
-    if (!this.cluster.runUntil(() => this.cluster.isLevel, healMs)) this.#violation(`copies are not level ${healMs} ms after healing: ${this.#described()}`);
+    if (!this.cluster.runUntil(() => this.cluster.isLevel, levelMs)) this.#violation(`copies are not level ${levelMs} ms after healing: ${this.#described()}`);
     const map = this.cluster.map;
     if (!map) return this.#violation('nobody has a map in the end');
     for (const [partition, placement] of map.table.entries()) {
