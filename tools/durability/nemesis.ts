@@ -57,7 +57,7 @@ export class Nemesis {
 
   async #hand(draws: Random): Promise<void> {
     while (this.#kills + this.#stops > 0) {
-      const node = draws.pick(this.#cluster.nodes.filter((each) => !this.#busy.has(each)));
+      const node = this.#victim(await this.#cluster.partitions(), draws);
       this.#busy.add(node);
       const kills = draws.float() * (this.#kills + this.#stops) < this.#kills;
       if (kills) this.#kills -= 1;
@@ -73,6 +73,13 @@ export class Nemesis {
       if (this.#done % 5 === 0) this.#options.progress(`${this.#done} of ${this.#options.kills + this.#options.stops} faults`);
       await pause(200 + draws.below(1_500));
     }
+  }
+
+  /** Whoever leads a space, more often than not: those that were away lead nothing, and killing them only shows that they catch up. */
+  #victim(table: readonly PlacedPartition[], draws: Random): DrillNode {
+    const leader = this.#cluster.named(placementOf(table, draws.pick(this.#options.spaces).partition)?.primary);
+    if (leader && !this.#busy.has(leader) && draws.chance(0.7)) return leader;
+    return draws.pick(this.#cluster.nodes.filter((each) => !this.#busy.has(each)));
   }
 
   async #killAndRestart(node: DrillNode, draws: Random): Promise<void> {
