@@ -30,6 +30,7 @@ export interface FrameStreamOptions {
   readonly closeGraceMs?: number;
 }
 
+/** Fills in the defaults. @throws OptionsError naming what is out of range */
 export function resolveFrameStreamOptions(options: FrameStreamOptions = {}): Required<FrameStreamOptions> {
   const resolved = {
     frameBytesMax: defaultMessageBytesMax,
@@ -81,12 +82,19 @@ export type SendOutcome = 'sent' | 'full' | 'overflowed' | 'too-large' | 'closed
 
 /** The part of a stream of messages that is used here; both ends of a grpc-js call have it. */
 export interface MessageDuplex {
+  /** A whole message has arrived. */
   on(event: 'data', listener: (message: Buffer) => void): unknown;
+  /** The other side sends no more, or the call is over. */
   on(event: 'end' | 'close', listener: () => void): unknown;
+  /** The call has failed. */
   on(event: 'error', listener: (error: Error) => void): unknown;
+  /** Whether more may follow at once. */
   write(message: Buffer, written: () => void): boolean;
+  /** No more messages are handed over for now. */
   pause(): unknown;
+  /** They are again. */
   resume(): unknown;
+  /** Whether they are held back. */
   isPaused(): boolean;
 }
 
@@ -193,6 +201,7 @@ export class FrameStream {
     return this.#state === 'open' && this.#outbox.frames === 0 && this.#inFlightBytes < pipelineBytes;
   }
 
+  /** What has passed, and what waits. */
   stats(): FrameStreamStats {
     return {
       framesSent: this.#framesSent,
@@ -233,6 +242,7 @@ export class FrameStream {
     this.#call.duplex.pause();
   }
 
+  /** Hands frames over again after a pause. */
   resume(): void {
     this.#silentTicks = 0;
     this.#call.duplex.resume();
