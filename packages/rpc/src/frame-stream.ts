@@ -70,6 +70,7 @@ export interface FrameListener {
   received(payload: Uint8Array): void;
   /** After a `send` that answered `full`: the network keeps up again. */
   writable?(): void;
+  /** Once and last, whoever ended it. */
   closed(end: StreamEnd): void;
 }
 
