@@ -152,7 +152,7 @@ export class SwimNode<M = Uint8Array> implements AsyncDisposable {
     const allFailed = [...resolved.failed, ...failed.map(({ address, reason }) => ({ seed: address, reason }))];
     if (contacted.length > 0 || allFailed.length === 0 || this.members.reachable.length > 1) return { contacted, failed: allFailed };
     throw new EngramError('unavailable', `${this.name} joined ${this.cluster} alone, because no seed answered: ${allFailed.map(({ seed, reason }) => `${seed} (${reason})`).join(', ')}`, {
-      hint: 'The node takes part and goes on trying. Check the seeds, or carry on when this is the first node of its cluster.',
+      hint: 'The node takes part and goes on trying. Check the seeds, and that cluster name and keys are those of the nodes there; carry on when this is the first node of its cluster.',
       details: { failed: allFailed },
     });
   }
