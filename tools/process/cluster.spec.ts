@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { request } from 'undici';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { freePorts, startServerProcess, type ServerProcess } from '../harness/server-process.js';
+import { ClusterProcesses } from '../harness/cluster-processes.js';
+import { freePorts, type ServerProcess } from '../harness/server-process.js';
 
 const engram = resolve(import.meta.dirname, '../../apps/server/bin/engram.js');
 
@@ -25,25 +26,22 @@ interface Node {
   process: ServerProcess;
 }
 
-let directory: string;
+let cluster: ClusterProcesses;
 let nodes: Node[];
 
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'engram-cluster-'));
+  cluster = new ClusterProcesses(mkdtempSync(join(tmpdir(), 'engram-cluster-')));
   nodes = [];
 });
 
 afterEach(async () => {
-  await Promise.all(nodes.map(({ process }) => process.kill('SIGKILL')));
-  rmSync(directory, { recursive: true, force: true });
+  await cluster.close();
+  rmSync(cluster.directory, { recursive: true, force: true });
 });
 
+/** They form a cluster as soon as all three have met. */
 function startProcess(name: string, swimPort: number, seedPorts: readonly number[]): Promise<ServerProcess> {
-  return startServerProcess({
-    dataDirectory: join(directory, name),
-    arguments: ['--node-id', name, '--swim-port', `${swimPort}`, ...seedPorts.flatMap((port) => ['--seed', `127.0.0.1:${port}`])],
-    environment: { ENGRAM_CLUSTER_SWIM_PRESET: 'fast', ENGRAM_CLUSTER_NAME: 'process-test' },
-  });
+  return cluster.start({ name, swimPort, environment: { ENGRAM_CLUSTER_BOOTSTRAP_EXPECT: '3', ENGRAM_CLUSTER_DISCOVERY_STATIC_SEEDS: seedPorts.map((port) => `127.0.0.1:${port}`).join(',') } });
 }
 
 async function peersOf({ process }: Node): Promise<Peers> {
