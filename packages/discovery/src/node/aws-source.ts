@@ -76,8 +76,8 @@ class AwsSource implements DiscoverySource {
     this.refreshMs = options.refreshMs ?? 60_000;
     this.timeoutMs = options.timeoutMs ?? 10_000;
     checkWhole('timeoutMs', this.timeoutMs, 10, 600_000);
-    if (options.tagKey === '' || options.tagKey.length > 128) throw new OptionsError('tagKey', 'must be the key of a tag, of 1 to 128 characters');
-    if (options.tagValue.length > 256) throw new OptionsError('tagValue', 'must have at most 256 characters');
+    if (typeof options.tagKey !== 'string' || options.tagKey === '' || options.tagKey.length > 128) throw new OptionsError('tagKey', 'must be the key of a tag, of 1 to 128 characters');
+    if (typeof options.tagValue !== 'string' || options.tagValue.length > 256) throw new OptionsError('tagValue', 'must be the value of a tag, of at most 256 characters');
     if (options.region !== undefined && !isRegion(options.region)) throw new OptionsError('region', 'must be like "eu-central-1"');
     checkWhole('port', this.#port, 1, 65_535);
     if (options.endpoint !== undefined) apiAddress('endpoint', options.endpoint, { scheme: 'https', port: 443 });

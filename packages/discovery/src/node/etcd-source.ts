@@ -60,8 +60,8 @@ class EtcdSource implements DiscoverySource {
     checkWhole('timeoutMs', this.timeoutMs, 10, 600_000);
     this.#prefix = options.prefix ?? '/engram/nodes/';
     this.#leaseTtlMs = options.leaseTtlMs ?? 30_000;
-    if (endpoints.length === 0 || endpoints.length > 16) throw new OptionsError('endpoints', 'must name one member at least and 16 at most');
-    if (this.#prefix === '') throw new OptionsError('prefix', 'must not be empty, or every key of etcd would be taken for a node');
+    if (!Array.isArray(endpoints) || endpoints.length === 0 || endpoints.length > 16) throw new OptionsError('endpoints', 'must name one member at least and 16 at most');
+    if (typeof this.#prefix !== 'string' || this.#prefix === '') throw new OptionsError('prefix', 'must be a text that is not empty, or every key of etcd would be taken for a node');
     checkWhole('leaseTtlMs', this.#leaseTtlMs, 1_000, 3_600_000);
     const key = Buffer.from(this.#prefix);
     this.#range = { key: key.toString('base64'), range_end: Buffer.from(endOfPrefix(key)).toString('base64') };

@@ -266,6 +266,7 @@ describe('with a kubeconfig', () => {
 describe('options', () => {
   test('that cannot work are refused by name', () => {
     expect(() => kubernetesSource({ labelSelector: ' ' })).toThrow(/^option labelSelector/);
+    expect(() => kubernetesSource({} as { labelSelector: string })).toThrow(/^option labelSelector/);
     expect(() => kubernetesSource({ labelSelector: 'a=b', port: 1, portName: 'swim' })).toThrow(OptionsError);
     expect(() => kubernetesSource({ labelSelector: 'a=b', port: 70_000 })).toThrow(/^option port/);
     expect(() => kubernetesSource({ labelSelector: 'a=b', apiServer: 'https://user:pw@k8s' })).toThrow(/^option apiServer must not carry/);

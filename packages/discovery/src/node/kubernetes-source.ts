@@ -73,7 +73,7 @@ class KubernetesSource implements DiscoverySource {
     this.timeoutMs = options.timeoutMs ?? 10_000;
     checkWhole('timeoutMs', this.timeoutMs, 10, 600_000);
     if (this.#resource !== 'pods' && this.#resource !== 'endpointslices') throw new OptionsError('resource', 'must be "pods" or "endpointslices"');
-    if (labelSelector.trim() === '') throw new OptionsError('labelSelector', 'must not be empty, or every pod of the namespace would be taken for a node; write it like "app=engram"');
+    if (typeof labelSelector !== 'string' || labelSelector.trim() === '') throw new OptionsError('labelSelector', 'must be a text that is not empty, or every pod of the namespace would be taken for a node; write it like "app=engram"');
     if (port !== undefined && portName !== undefined) throw new OptionsError('portName', 'and port contradict one another; give one of them');
     if (port !== undefined) checkWhole('port', port, 1, 65_535);
     if (options.namespace !== undefined && !isPathPart(options.namespace)) throw new OptionsError('namespace', 'must be the name of a namespace');
