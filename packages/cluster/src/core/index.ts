@@ -4,3 +4,5 @@ export { decodeFormationMessage, encodeFormationMessage } from './formation-code
 export { ClusterNode, type ClusterNodeOptions, type ClusterNodeStart } from './cluster-node.js';
 export type { ClusterEffect, ClusterEvent, FoundingPolicies, NodeCard, SeenNode } from './cluster-messages.js';
 export { decodeControl, encodeControl, type ControlMessage } from './control-codec.js';
+export { nextMoves, stewardOf, votersWanted, type HandOver } from './steward.js';
+export { entryOf, storagesOf } from './table-entries.js';

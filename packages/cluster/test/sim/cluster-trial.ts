@@ -1,6 +1,6 @@
 import type { NodeId, Random } from '@engram/kernel';
 import { randomFaultSchedule, applyFaults, type FaultAction } from '@engram/kernel/sim';
-import { clusterMapCodec, copiesOf, decodeAcceptorState, type ClusterMap } from '@engram/placement/core';
+import { clusterMapCodec, copiesOf, decodeAcceptorState, type ClusterMap, type MapContent, type RegisterState } from '@engram/placement/core';
 import type { AckLevel, ReplicationEffect, ReplicationOptions } from '@engram/replication/core';
 import { encodeControl, type ClusterEffect } from '../../src/core/index.js';
 import { ClusterWorld } from './cluster-world.js';
@@ -64,6 +64,8 @@ export class ClusterTrial {
   readonly #latest = new Map<number, { readonly epoch: number; readonly by: NodeId }>();
   readonly #places = new Map<string, string>();
   readonly #maps = new Map<number, string>();
+  /** The latest version that each voter has accepted durably, be its disk lost later or not. */
+  readonly #votes = new Map<string, number>();
   readonly #partitions: number;
   readonly #mayLoseDisks: boolean;
   readonly #joins: boolean;
@@ -89,6 +91,7 @@ export class ClusterTrial {
       ...(defects && { defects }),
       world: { link: { loss: dice.pick([0, 0.01, 0.05]), duplicate: 0.01 }, ...(transcript > 0 && { transcript: { linesMax: transcript, kinds: ['life', 'fault', 'trace'] as const } }) },
       watch: (process, effect) => this.#watch(process, effect),
+      accepted: (process, bytes) => this.#accepted(process, bytes),
       appliedAgain: (process, id) => this.#retired.has(process.id) || this.#violation(`${process.id} applied ${id} twice`),
     });
     this.#random = this.cluster.world.random('trial');
@@ -234,7 +237,7 @@ export class ClusterTrial {
         const digest = digestOf(state);
         if ((this.#maps.get(state.version) ?? digest) !== digest) this.#violation(`version ${state.version} of the map has two values, as ${process.id} learned`);
         this.#maps.set(state.version, digest);
-        return;
+        return this.#mustBeChosen(process, state);
       }
       case 'map-changed':
         for (const change of effect.changes) this.#count(change.kind);
@@ -261,6 +264,19 @@ export class ClusterTrial {
     let kept = this.#kept.get(partition);
     if (kept === undefined) this.#kept.set(partition, (kept = []));
     return kept;
+  }
+
+  #accepted(process: ClusterProcess, bytes: Uint8Array): void {
+    const decoded = decodeAcceptorState(bytes, clusterMapCodec);
+    const version = decoded.kind === 'decoded' ? (decoded.message.accepted?.state.version ?? 0) : 0;
+    const voter = `${process.id}/${process.disk.storageId}`;
+    this.#votes.set(voter, Math.max(version, this.#votes.get(voter) ?? 0));
+  }
+
+  /** What a node takes for chosen is on the disks of a majority of those who vote on it, or something later is. */
+  #mustBeChosen(process: ClusterProcess, { version, voters }: RegisterState<MapContent>): void {
+    const have = voters.filter(({ id, storageId }) => (this.#votes.get(`${id}/${storageId}`) ?? 0) >= version);
+    if (2 * have.length <= voters.length) this.#violation(`${process.id} takes version ${version} of the map for chosen, which ${have.length} of ${voters.length} voters have accepted`);
   }
 
   #learnAccepted(process: ClusterProcess, bytes: Uint8Array): void {

@@ -20,6 +20,7 @@ export interface ClusterWorldOptions {
   readonly replication?: ReplicationOptions;
   readonly defects?: ProcessDefects;
   readonly watch?: (process: ClusterProcess, effect: ClusterEffect) => void;
+  readonly accepted?: (process: ClusterProcess, bytes: Uint8Array) => void;
   readonly appliedAgain?: (process: ClusterProcess, id: string) => unknown;
 }
 
@@ -134,13 +135,14 @@ export class ClusterWorld {
   }
 
   #setting(others: readonly NodeId[], expect: number | undefined): ProcessSetting {
-    const { nodes, partitions = 8, factor = 2, calmMs, disk, replication, defects, appliedAgain, watch } = this.#options;
+    const { nodes, partitions = 8, factor = 2, calmMs, disk, replication, defects, accepted, appliedAgain, watch } = this.#options;
     return {
       others, expect,
       node: { founding: { partitions, factor, ack: 'quorum', partition: 'majority', strategy: 'zone_aware', expect: nodes }, ...(replication && { replication }), ...(calmMs !== undefined && { calmMs }) },
       disk: { syncMs: 2, keepEntries: Infinity, ...disk },
       ...(defects && { defects }),
       ...(appliedAgain && { appliedAgain }),
+      ...(accepted && { accepted }),
       watch: (process, effect) => {
         watch?.(process, effect);
         if (effect.kind === 'replication') this.#answered(process, effect.effect);

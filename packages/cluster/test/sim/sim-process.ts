@@ -21,6 +21,8 @@ export interface ProcessSetting {
   readonly disk: DiskHabits;
   readonly defects?: ProcessDefects;
   readonly watch?: (process: ClusterProcess, effect: ClusterEffect) => void;
+  /** What the acceptor has accepted is durable. */
+  readonly accepted?: (process: ClusterProcess, bytes: Uint8Array) => void;
   readonly appliedAgain?: (process: ClusterProcess, id: string) => unknown;
 }
 
@@ -122,7 +124,10 @@ export class ClusterProcess implements SimProcess {
         this.controlBytes += effect.bytes.length;
         this.controlMessages++;
         return this.#send(effect.to, channels.control, effect.bytes);
-      case 'persist-acceptor': return this.disk.write('acceptor', effect.bytes, () => this.#driver.dispatch({ kind: 'acceptor-persisted' }));
+      case 'persist-acceptor': return this.disk.write('acceptor', effect.bytes, () => {
+        this.#setting.accepted?.(this, effect.bytes);
+        this.#driver.dispatch({ kind: 'acceptor-persisted' });
+      });
       case 'keep-map':         return this.disk.write('map', effect.bytes);
       case 'replication':      return this.#performReplication(effect.effect);
       case 'map-changed':      return this.#env.trace('map', effect.map.epoch);
