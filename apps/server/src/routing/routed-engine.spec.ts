@@ -1,6 +1,6 @@
 import { EngramError, parseMemoryId, parseSpaceId, type SpaceId } from '@engram/kernel';
 import { afterEach, expect, test } from 'vitest';
-import { RoutedNodes, type RoutedNode } from '../../test/routed-nodes.js';
+import { blue, RoutedNodes, type RoutedNode } from '../../test/routed-nodes.js';
 import type { MemoryDraft } from '../engine/index.js';
 import type { RoutedEngineOptions } from './index.js';
 
@@ -368,6 +368,18 @@ test('a node that belongs to no cluster answers for itself, and takes nothing fr
 
   expect(await get('n1').as().recall({ spaces: '*', cue: { text: 'tea' }, limit: 1 })).toMatchObject({ partial: false, memories: [{ memory: { space: 'notes' } }] });
   expect(await get('n1').request('GET', '/api/v1/memory', undefined, { 'x-engram-forwarded-by': 'n9', 'x-engram-cluster-id': 'blue' })).toMatchObject({ status: 503, body: { error: { code: 'not_ready' } } });
+});
+
+test('a node that has not heard of the map of its cluster recalls with doubt, and says of nothing that it is missing', async () => {
+  const all = await start(['n1'], { cluster: { map: () => undefined, clusterId: () => blue, leads: () => false, isAlive: () => false } });
+  const { engine, as } = all.get('n1');
+  const space = parseSpaceId('notes');
+  for (const n of [1, 2, 3]) await engine.store(draft(space, `Ada likes tea number ${n}.`));
+  const recall = (spaces: readonly SpaceId[] | '*') => Promise.resolve(as().recall({ spaces, cue: { text: 'tea' }, limit: 10 }));
+
+  for (const spaces of [[space], [space, parseSpaceId('default')], '*'] as const) expect(await recall(spaces)).toMatchObject({ partial: true, penalty: 0.5 * (1 / 4) });
+  for (const spaces of [[parseSpaceId('other')], [space, parseSpaceId('other')]]) expect(await thrownBy(recall(spaces))).toMatchObject({ code: 'unavailable' });
+  expect(await thrownBy(as().store(draft(space, 'x')))).toMatchObject({ code: 'unavailable', message: expect.stringContaining('has not heard') });
 });
 
 /** Methods that can be taken apart. */

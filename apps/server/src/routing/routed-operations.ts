@@ -1,6 +1,6 @@
 /** The operations of one request, wherever its space lives. */
 import { EngramError, shown, type MemoryId, type NodeId, type SpaceId } from '@engram/kernel';
-import { checkCue, checkRecallOptions, type Memory, type SpacePolicy, type SpaceSummary } from '@engram/memory';
+import { checkCue, checkRecallOptions, defaultSpace, type Memory, type SpacePolicy, type SpaceSummary } from '@engram/memory';
 import { completeDraft } from '../engine/draft.js';
 import { itemKey } from '../engine/idempotency-key.js';
 import type { BatchResult, Durability, Engine, ListRequest, MemoryDraft, MissingPart, RecallAnswer, RecallRequest, StoreResult, WriteOptions } from '../engine/index.js';
@@ -135,7 +135,7 @@ export class RoutedOperations implements MemoryOperations {
     const { consistency = this.#consistency, timeoutMs = engine.recallTimeoutMs } = request;
     const spaces = request.spaces === '*' ? '*' : [...new Set(request.spaces)];
     const [first, ...others] = spaces;
-    if (spaces === '*' || first === undefined || router.cluster.map() === undefined) return this.#recallHere(request, spaces);
+    if (spaces === '*' || first === undefined) return this.#recallHere(request, spaces);
     const elsewhere = spaces.filter((space) => !router.holds(router.partitionOf(space)));
     if (others.length > 0 && (elsewhere.length === 0 || this.#ownersOf(spaces) > 1)) return this.#recallHere(request, spaces);
     return this.#run({ operation: 'recall', kind: 'read', space: first as SpaceId, consistency, budgetMs: this.#budgetMs(timeoutMs) }, {
@@ -192,7 +192,7 @@ export class RoutedOperations implements MemoryOperations {
   #recallHere(request: RecallRequest, asked: readonly SpaceId[] | '*'): RecallAnswer {
     const { engine, router } = this.#parts;
     const map = router.cluster.map();
-    if (map === undefined) return engine.recall(request);
+    if (map === undefined) return this.#recallUnheard(request, asked);
     const here = (asked === '*' ? engine.spaces().map(({ space }) => space) : asked).filter((space) => router.holds(router.partitionOf(space)));
     const missing: MissingPart[] = [];
     if (asked === '*') {
@@ -204,6 +204,18 @@ export class RoutedOperations implements MemoryOperations {
     const answer = here.length === 0 ? nothingRecalled : engine.recall({ ...request, spaces: here });
     if (missing.length === 0) return answer;
     return lowered(answer, missing.length / (asked === '*' ? map.partitions : asked.length), missing);
+  }
+
+  /** Without a map: of a node that runs alone the whole truth, of one that was just started again what it had when it stopped. */
+  #recallUnheard(request: RecallRequest, asked: readonly SpaceId[] | '*'): RecallAnswer {
+    const { engine, router } = this.#parts;
+    const route = router.decide(0, 'read', 'primary');
+    const doubt = 'doubt' in route ? route.doubt : undefined;
+    if (doubt === undefined) return engine.recall(request);
+    const summaries = engine.spaces().filter(({ space }) => asked === '*' || asked.includes(space));
+    const answer = found(doubt, asked === '*' ? defaultSpace : (asked[0] ?? defaultSpace), () => engine.recall(request));
+    const share = shareLacking(summaries.reduce((sum, { memories }) => sum + memories, 0), undefined);
+    return lowered(answer, share, summaries.map(({ space }) => ({ partition: router.partitionOf(space), space, reason: doubt })));
   }
 
   #ownersOf(spaces: readonly SpaceId[]): number {
