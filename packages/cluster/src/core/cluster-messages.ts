@@ -20,6 +20,7 @@ export type ClusterEvent =
   | { readonly kind: 'members'; readonly nodes: readonly SeenNode[] }
   /** What this node says about itself has changed: its addresses. */
   | { readonly kind: 'card-changed'; readonly card: NodeCard }
+  /** From a node of this cluster, undamaged: whoever carries it has looked at the cluster id and at a checksum. */
   | { readonly kind: 'control-received'; readonly from: NodeId; readonly bytes: Uint8Array }
   | { readonly kind: 'acceptor-persisted' }
   | { readonly kind: 'acceptor-persist-failed'; readonly reason: string }

@@ -462,6 +462,7 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
   #leave(now: Instant): void {
     if (this.#leaving) return;
     this.#leaving = true;
+    if (!this.#map) return void this.#effects.push({ kind: 'ready-to-leave' });
     this.#leaveUntil = plusMs(now, leaveMs);
     this.#tickAt = now;
   }
