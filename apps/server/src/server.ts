@@ -57,7 +57,8 @@ export async function startServer(loaded: LoadedConfig, log: Logger): Promise<Ru
     const part = (membership = await openMembership(config, engine, replicated, log));
     note = (type, detail) => part.note(type, detail);
     engine.holdWritesWhile(() => reasonForming(part) ?? replicated?.failure);
-    const routed = replicated && routedEngine(engine, replicated, part, config, metrics);
+    const forwarder = replicated && httpForwarder(engine, replicated, part, config);
+    const routed = replicated && forwarder && routedEngine(engine, replicated, part, forwarder, metrics);
     const operationsFor = routed && { operationsFor: (caller: Caller) => routed.for(caller) };
     http = createHttpServer({ engine, ...operationsFor, membership, log, metrics, limits: httpLimits(config), effectiveConfig: () => printableConfig(loaded), ...(replicated && { placement: replicated }), onShutdownRequested: () => requestShutdown() });
     const httpAddress = await listenHttp(http, config.server.http_bind);
@@ -74,7 +75,7 @@ export async function startServer(loaded: LoadedConfig, log: Logger): Promise<Ru
 
     void membership.join({ http: callable(httpAddress, membership), grpc: callable(grpc.address, membership), version });
 
-    const running = new Running(engine, http, grpc, membership, log, config.server.shutdown_timeout_ms, httpAddress);
+    const running = new Running(engine, http, grpc, membership, forwarder, log, config.server.shutdown_timeout_ms, httpAddress);
     requestShutdown = () => void running.close('asked over HTTP');
     return running;
   } catch (error) {
@@ -100,6 +101,7 @@ class Running implements RunningServer {
     private readonly http: HttpServer,
     private readonly grpc: GrpcServer,
     private readonly membership: ClusterPart,
+    private readonly forwarder: HttpForwarder | undefined,
     private readonly log: Logger,
     private readonly graceMs: number,
     readonly httpAddress: string,
@@ -124,6 +126,7 @@ class Running implements RunningServer {
     const { log, graceMs } = this;
     log.info({ reason }, 'stopping');
     await Promise.all([this.membership.leave(graceMs / 2), closeHttp(this.http, graceMs / 2), this.grpc.close(graceMs / 2)]);
+    await this.forwarder?.close();
     const flushed = await within(graceMs / 2, this.engine.close());
     if (!flushed) log.warn({ graceMs }, 'the store was not flushed in time; the log has everything, the next start applies it');
     log.info('stopped');
@@ -140,8 +143,12 @@ async function openMembership({ cluster }: Config, engine: Engine, replicated: R
   return openSwimMembership({ config: cluster, nodeId, dataDirectory, holdsMemories, random: systemRandom(), replicated, wallClockMs, log });
 }
 
+function httpForwarder({ nodeId: self }: Engine, replicated: ReplicatedNode, membership: ClusterPart, { network }: Config): HttpForwarder {
+  return new HttpForwarder({ self, clusterId: () => membership.formation()?.clusterId, addressOf: (node) => replicated.addressOf(node, 'http'), poolSize: network.connection_pool_size });
+}
+
 /** Requests that this node cannot answer are passed on to the one that can. */
-function routedEngine(engine: Engine, replicated: ReplicatedNode, membership: ClusterPart, { network }: Config, metrics: ServerMetrics): RoutedEngine {
+function routedEngine(engine: Engine, replicated: ReplicatedNode, membership: ClusterPart, http: HttpForwarder, metrics: ServerMetrics): RoutedEngine {
   const clusterId = () => membership.formation()?.clusterId;
   return new RoutedEngine(engine, {
     cluster: {
@@ -153,7 +160,7 @@ function routedEngine(engine: Engine, replicated: ReplicatedNode, membership: Cl
     },
     partitionOf: (space) => replicated.partitionOf(space),
     grpc: new GrpcForwarder({ self: engine.nodeId, clusterId, channels: replicated.links.channels }),
-    http: new HttpForwarder({ self: engine.nodeId, clusterId, addressOf: (node) => replicated.addressOf(node, 'http'), poolSize: network.connection_pool_size }),
+    http,
     addressOf: (node) => replicated.addressOf(node, 'http'),
     metrics,
     random: systemRandom(),
