@@ -1,7 +1,7 @@
 /**
  * Every figure of docs/benchmarks.md as a ratio to a baseline of the same run: `npm run bench`.
  *
- * `--only store,batch,recall,start,bytes,config,discovery,peers,replication,routing,forward` measures some of them, `--quick` measures all of them badly in two minutes,
+ * `--only store,batch,recall,start,bytes,config,discovery,peers,replication,routing,forward,failover,cluster-writes` measures some of them, `--quick` measures all of them badly in two minutes,
  * `--json` prints one document for programs, `--corpus DIR` takes conversations instead of made-up memories, `--stale`
  * measures a build that is older than the sources. Progress goes to the error stream; data goes to TMPDIR.
  */
@@ -13,7 +13,9 @@ import { createCorpus, type Corpus } from './corpus.js';
 import type { Figure } from './figure.js';
 import { measureBatch } from './figures/batch.js';
 import { measureBytes } from './figures/bytes.js';
+import { measureClusterWrites } from './figures/cluster-writes.js';
 import { measureDiscovery } from './figures/discovery.js';
+import { measureFailover } from './figures/failover.js';
 import { measureForward } from './figures/forward.js';
 import { measurePeers } from './figures/peers.js';
 import { measureRecall } from './figures/recall.js';
@@ -38,6 +40,8 @@ const measurements: Readonly<Record<string, (world: World) => Promise<Figure>>> 
   replication: measureReplication,
   routing: measureRouting,
   forward: measureForward,
+  failover: measureFailover,
+  'cluster-writes': measureClusterWrites,
 };
 
 const { values } = parseArgs({

@@ -7,7 +7,7 @@
  * writes a second the clients aim at all together; they go on until all faults have happened. Kills are of processes: what
  * was written survives them, synced or not. Power cuts are simulated in the laws of @engram/replication.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -93,6 +93,16 @@ function describe(outages: readonly Outage[]): string {
   return `n ${sorted.length}, p50 ${at(0.5)}, p99 ${at(0.99)}, max ${at(1)}`;
 }
 
+/** How many there are of each kind: the first word of a line. */
+function kindsOf(violations: readonly string[]): string {
+  const kinds = new Map<string, number>();
+  for (const violation of violations) {
+    const kind = violation.split(':')[0]!;
+    kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+  }
+  return kinds.size === 0 ? '' : ` (${[...kinds].map(([kind, times]) => `${kind} ${times}`).join(', ')})`;
+}
+
 const seconds = (from: number): string => `${Math.round((performance.now() - from) / 1_000)} s`;
 
 async function drill(cluster: DrillCluster): Promise<string[]> {
@@ -125,7 +135,7 @@ async function drill(cluster: DrillCluster): Promise<string[]> {
     `writes: ${attempts.length} attempted, ${count('ok')} acknowledged, ${count('info')} open, ${count('fail')} refused, ${attempts.filter(({ forgotten }) => forgotten === 'ok').length} forgotten · ${JSON.stringify(client.counts)}`,
     `kill to writable again: ${describe(alone)} (nobody else away, no quick restart)`,
     `                        ${describe(nemesis.outages)} (all)`,
-    `violations: ${violations.length}`,
+    `violations: ${violations.length}${kindsOf(violations)}`,
   ].join('\n'));
   return violations;
 }
@@ -144,10 +154,12 @@ try {
 } finally {
   clearTimeout(timeIsUp);
   await cluster?.close();
+  if (violations.length > 0 && cluster) writeFileSync(join(directory, 'violations.txt'), violations.join('\n'));
   if (violations.length > 0 || values['keep-data']) console.log(`data and logs kept in ${directory}`);
   else rmSync(directory, { recursive: true, force: true });
 }
-for (const violation of violations.slice(0, 50)) console.error(violation);
+for (const violation of violations.slice(0, 50)) console.error(violation.slice(0, 2_000));
+if (violations.length > 50) console.error(`… all of them are in ${join(directory, 'violations.txt')}`);
 if (violations.length > 0) console.log(`Replay: npm run durability:cluster -- --seed ${values.seed} --nodes ${nodes} --writes ${writes} --kills ${kills} --stops ${stops} --ack ${values.ack} --rate ${rate}`);
 const empty = count('ok') < writes / 2;
 if (empty) console.error('VOID: fewer than half of the writes were acknowledged; this run proves little.');

@@ -101,7 +101,7 @@ export class DrillCluster {
         break;
       } catch (error) {
         // Another process may hold one of its ports for a moment; anything else is a finding.
-        if (tries === 5 || !String(error).includes('address_in_use')) throw error;
+        if (tries === 5 || !String(error).includes('another process does already')) throw error;
         await pause(500);
       }
     }

@@ -84,7 +84,7 @@ export class Nemesis {
 
   async #killAndRestart(node: DrillNode, draws: Random): Promise<void> {
     const table = await this.#cluster.partitions();
-    const othersAway = this.#busy.size - 1;
+    const othersAway = this.#cluster.nodes.filter((each) => each !== node && each.state !== 'up').length;
     const led = this.#options.spaces.filter(({ partition }) => placementOf(table, partition)?.primary === node.name);
     const quickRestart = draws.chance(0.3);
     await this.#cluster.kill(node);
