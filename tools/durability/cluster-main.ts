@@ -4,8 +4,10 @@
  * in another process: nothing acknowledged is lost, nothing is held twice, nothing is made up, nothing forgotten is back.
  *
  * `npm run durability:cluster -- --nodes 5 --writes 20000 --kills 50 --stops 20 --seed 7 --ack quorum`. `--rate` is how many
- * writes a second the clients aim at all together; they go on until all faults have happened. Kills are of processes: what
- * was written survives them, synced or not. Power cuts are simulated in the laws of @engram/replication.
+ * writes a second the clients aim at all together; they go on until all faults have happened. `--away` is how many nodes are
+ * away at once at most, never more than a minority; with two of five away some spaces have one copy of three left, and wait.
+ * Kills are of processes: what was written survives them, synced or not. Power cuts are simulated in the laws of
+ * @engram/replication.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -29,6 +31,7 @@ const { values } = parseArgs({
     writers: { type: 'string', default: '24' },
     spaces: { type: 'string', default: '24' },
     rate: { type: 'string', default: '100' },
+    away: { type: 'string' },
     'limit-minutes': { type: 'string', default: '30' },
     directory: { type: 'string' },
     'keep-data': { type: 'boolean', default: false },
@@ -36,6 +39,8 @@ const { values } = parseArgs({
 });
 const random = Random.fromSeed(values.seed);
 const [nodes, writes, kills, stops, writers, rate] = [values.nodes, values.writes, values.kills, values.stops, values.writers, values.rate].map(Number) as [number, number, number, number, number, number];
+const minority = Math.max(1, Math.floor((nodes - 1) / 2));
+const away = Math.min(minority, Number(values.away ?? minority));
 const directory = values.directory ?? mkdtempSync(join(tmpdir(), 'engram-drill-'));
 
 /** How long a client goes on with one write before it gives up and leaves it open. */
@@ -111,7 +116,7 @@ async function drill(cluster: DrillCluster): Promise<string[]> {
   const spaces = await place(cluster, client);
   const draws = random.fork('probes');
   const nemesis = new Nemesis(cluster, client, {
-    kills, stops, spaces, random: random.fork('nemesis'),
+    kills, stops, spaces, away, random: random.fork('nemesis'),
     newProbe: (space) => newAttempt(space, draws, false),
     progress: (text) => console.log(`${seconds(began)}: ${text}, ${count('ok')} acknowledged, ${attempts.length} attempted, open ${JSON.stringify(client.counts)}`),
   });
@@ -131,7 +136,7 @@ async function drill(cluster: DrillCluster): Promise<string[]> {
 
   const alone = nemesis.outages.filter(({ othersAway, quickRestart }) => othersAway === 0 && !quickRestart);
   console.log([
-    `seed ${values.seed} · ${nodes} nodes, ${kills} kills, ${stops} stops · ack=${values.ack} · ${seconds(began)}`,
+    `seed ${values.seed} · ${nodes} nodes, at most ${away} away, ${kills} kills, ${stops} stops · ack=${values.ack} · ${seconds(began)}`,
     `writes: ${attempts.length} attempted, ${count('ok')} acknowledged, ${count('info')} open, ${count('fail')} refused, ${attempts.filter(({ forgotten }) => forgotten === 'ok').length} forgotten · ${JSON.stringify(client.counts)}`,
     `kill to writable again: ${describe(alone)} (nobody else away, no quick restart)`,
     `                        ${describe(nemesis.outages)} (all)`,
@@ -160,7 +165,7 @@ try {
 }
 for (const violation of violations.slice(0, 50)) console.error(violation.slice(0, 2_000));
 if (violations.length > 50) console.error(`… all of them are in ${join(directory, 'violations.txt')}`);
-if (violations.length > 0) console.log(`Replay: npm run durability:cluster -- --seed ${values.seed} --nodes ${nodes} --writes ${writes} --kills ${kills} --stops ${stops} --ack ${values.ack} --rate ${rate}`);
+if (violations.length > 0) console.log(`Replay: npm run durability:cluster -- --seed ${values.seed} --nodes ${nodes} --writes ${writes} --kills ${kills} --stops ${stops} --ack ${values.ack} --rate ${rate} --away ${away}`);
 const empty = count('ok') < writes / 2;
 if (empty) console.error('VOID: fewer than half of the writes were acknowledged; this run proves little.');
 process.exitCode = violations.length > 0 || empty ? 1 : 0;

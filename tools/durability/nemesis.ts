@@ -19,6 +19,8 @@ export interface NemesisOptions {
   readonly kills: number;
   readonly stops: number;
   readonly spaces: readonly { readonly space: string; readonly partition: number }[];
+  /** How many nodes are away at the same time at most. */
+  readonly away: number;
   readonly random: Random;
   /** A new entry of the ledger, for a write that probes. */
   readonly newProbe: (space: string) => PlacedAttempt;
@@ -48,11 +50,9 @@ export class Nemesis {
     this.#stops = options.stops;
   }
 
-  /** Never takes more than a minority away at once. */
   async run(): Promise<void> {
-    const { random } = this.#options;
-    const hands = Math.max(1, Math.floor((this.#cluster.nodes.length - 1) / 2));
-    await Promise.all(Array.from({ length: hands }, (_, hand) => this.#hand(random.fork(`hand-${hand}`))));
+    const { random, away } = this.#options;
+    await Promise.all(Array.from({ length: away }, (_, hand) => this.#hand(random.fork(`hand-${hand}`))));
   }
 
   async #hand(draws: Random): Promise<void> {
