@@ -42,6 +42,8 @@ const retryMs = 500;
 const unseenMs = 5_000;
 /** How often a node that is not in the roster asks for the map: nobody sends it one unasked. */
 const strangerMs = 1_000;
+/** How long the second half of a change of voters is waited for. Renewals ask again more often than that. */
+const unsettledMs = 800;
 /** How long a node shows another disk before its copies are given up: two processes of one name would take turns. */
 const otherDiskMs = 2_000;
 /** How often the steward compares the table with what it should be. */
@@ -106,6 +108,8 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
   #reading = false;
   #changeAt: Instant | undefined;
   #askedOthersAt: Instant | undefined;
+  /** A change of voters that was heard of and is not settled. */
+  #unsettled: { readonly version: number; readonly since: Instant } | undefined;
 
   constructor(random: Random, checksum: Checksum, start: ClusterNodeStart, options: ClusterNodeOptions) {
     this.#now = start.now;
@@ -330,6 +334,7 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
   #learn(state: RegisterState<MapContent>, now: Instant): void {
     if (this.#state && state.version <= this.#state.version) return;
     if (state.value.clusterId !== this.#clusterId) return this.#notice('warn', 'a map of another cluster was turned away', { theirs: state.value.clusterId, ours: this.#clusterId ?? '' });
+    if (this.#isUnsettled(state, now)) return;
     const before = this.#map;
     const map = clusterMapOf(state);
     this.#state = state;
@@ -344,6 +349,17 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
     if (this.#belongs()) this.#lease(this.#holder.handle({ kind: 'map-learned', mapEpoch: map.epoch, electorate: state }, now), now);
     this.#letGo(now);
     this.#takeovers.learned(map);
+  }
+
+  /**
+   * A change of voters is chosen twice, the second time as settled, and one of the two is enough. Whoever learns the first
+   * counts the voters as changed once more at the next map, and waits a whole lease before it succeeds anybody. So it waits
+   * a moment for the second here, which comes unless whoever changed the voters has died meanwhile.
+   */
+  #isUnsettled({ version, previousVoters }: RegisterState<MapContent>, now: Instant): boolean {
+    if (previousVoters === undefined || !this.#map) return false;
+    if (this.#unsettled?.version !== version) this.#unsettled = { version, since: now };
+    return msBetween(this.#unsettled.since, now) < unsettledMs;
   }
 
   /** Which partitions are of interest here, and where leases allow it. */

@@ -23,8 +23,13 @@ interface Takeover {
   readonly promotion: Promotion;
   /** Of the present round. */
   readonly seals: Map<NodeId, Seal>;
+  /** When those that have answered nothing are asked again: the first question may have found no connection. */
+  askAgainAt: Instant | undefined;
+  sealedAt: Instant;
 }
 
+/** When copies that have answered nothing are asked again, after the seal. Not more often: each question may cost them a write. */
+const askAgainMs = [40, 150] as const;
 /** How long after a takeover that did not get through, or not for all, another is begun. */
 const retryMs = 500;
 
@@ -44,9 +49,8 @@ export class Takeovers {
 
   get nextWake(): Instant | undefined {
     let next: Instant | undefined;
-    for (const { promotion } of this.#underWay.values()) {
-      const at = promotion.nextWake();
-      if (at !== undefined && (next === undefined || at < next)) next = at;
+    for (const { promotion, askAgainAt } of this.#underWay.values()) {
+      for (const at of [promotion.nextWake(), askAgainAt]) if (at !== undefined && (next === undefined || at < next)) next = at;
     }
     return next;
   }
@@ -55,7 +59,7 @@ export class Takeovers {
     if (this.#underWay.has(node) || now < (this.#notBefore.get(node) ?? 0)) return;
     for (const [other, at] of this.#notBefore) if (at <= now) this.#notBefore.delete(other);
     const promotion = new Promotion(node, map, {}, (deposed) => this.#ports.isSettled(deposed, now));
-    this.#underWay.set(node, { promotion, seals: new Map() });
+    this.#underWay.set(node, { promotion, seals: new Map(), askAgainAt: undefined, sealedAt: now });
     this.#ports.notice('info', 'taking over from a node that is gone', { node });
     this.#perform(node, promotion.handle({ kind: 'started' }, now), now);
   }
@@ -82,7 +86,9 @@ export class Takeovers {
   }
 
   wake(now: Instant): void {
-    for (const [node, { promotion, seals }] of this.#underWay) {
+    for (const [node, takeover] of this.#underWay) {
+      const { promotion, seals } = takeover;
+      if ((takeover.askAgainAt ?? Infinity) <= now) this.#askAgain(takeover, now);
       if ((promotion.nextWake() ?? Infinity) > now) continue;
       // Time is up for those that have not answered for all; what they did answer counts.
       for (const [copy, { epochs, progress }] of seals) {
@@ -107,8 +113,22 @@ export class Takeovers {
     }
   }
 
+  #askAgain(takeover: Takeover, now: Instant): void {
+    const next = askAgainMs.map((ms) => plusMs(takeover.sealedAt, ms)).find((at) => at > now);
+    takeover.askAgainAt = takeover.promotion.phase === 'sealing' ? next : undefined;
+    if (takeover.promotion.phase !== 'sealing') return;
+    for (const [copy, { epochs, progress }] of takeover.seals) {
+      if (progress.size === 0) for (const [partition, epoch] of epochs) this.#ports.fence(copy, partition, epoch, now);
+    }
+  }
+
   #seal(node: NodeId, copy: NodeId, partitions: readonly { readonly partition: number; readonly epoch: number }[], now: Instant): void {
-    this.#underWay.get(node)?.seals.set(copy, { epochs: new Map(partitions.map(({ partition, epoch }) => [partition, epoch])), progress: new Map() });
+    const takeover = this.#underWay.get(node);
+    takeover?.seals.set(copy, { epochs: new Map(partitions.map(({ partition, epoch }) => [partition, epoch])), progress: new Map() });
+    if (takeover) {
+      takeover.sealedAt = now;
+      takeover.askAgainAt = plusMs(now, askAgainMs[0]);
+    }
     for (const { partition, epoch } of partitions) this.#ports.fence(copy, partition, epoch, now);
   }
 
