@@ -13,7 +13,7 @@ import { ClusterNode, type ClusterEffect, type ClusterEvent, type FoundingPolici
 import { Driver, EngramError, type ClusterId, type NodeId, type Random, type SpaceId } from '@engram/kernel';
 import { systemClock } from '@engram/kernel/node';
 import { clusterMapCodec, decodeAcceptorState, type AcceptorState, type ClusterMap, type MapChange, type MapContent } from '@engram/placement';
-import type { ReplicationEffect, ReplicationEvent, ReplicationOptions, ReplicationStatus } from '@engram/replication/core';
+import type { ReplicationEffect, ReplicationEvent, ReplicationOptions, ReplicationStatus, WriteRefusal } from '@engram/replication/core';
 import type { AckLevel, Durability, Journal, JournalParts, JournalWrite } from '../engine/index.js';
 import { PeerLinks, type PeerLog } from '../peers/index.js';
 import type { PlacementView } from './placement-view.js';
@@ -129,6 +129,7 @@ export class ReplicatedNode implements Journal, PlacementView {
     const view = {
       retainFrom: () => core.retainFrom() ?? { needed: log.status().nextLsn, mustKeep: log.status().nextLsn },
       records: () => core.replicationRecords(),
+      writeRefusal: (partition: number) => (core.leads(partition, systemClock.now()) ? undefined : this.#writeRefusal(partition)),
     };
     const journal = new ReplicatedJournal(performer, view, log, { defaultLevel: ack });
     this.#running = { core, performer, journal, driver: new Driver(core, systemClock, (effect) => this.#perform(effect)) };
@@ -159,7 +160,13 @@ export class ReplicatedNode implements Journal, PlacementView {
 
   // ── As a journal ─────────────────────────────────────────────────────────────────────────────────────────────────
 
+  readonly isShared = true;
+
   checkLevel(): void {}
+
+  checkWritable(partition: number): void {
+    this.#journal().checkWritable(partition);
+  }
 
   write(writes: readonly JournalWrite[], level: AckLevel): Promise<Durability> {
     return this.#journal().write(writes, level);
@@ -183,6 +190,12 @@ export class ReplicatedNode implements Journal, PlacementView {
     this.#running?.driver.stop();
     await this.links.close();
     await this.#state.close();
+  }
+
+  #writeRefusal(partition: number): WriteRefusal {
+    const placement = this.map()?.table[partition];
+    if (placement?.primary === this.#card.id) return { reason: 'no-lease', epoch: placement.epoch };
+    return { reason: 'not-primary', primary: placement?.primary, epoch: placement?.epoch ?? 0 };
   }
 
   #journal(): ReplicatedJournal {

@@ -16,6 +16,7 @@ import { openWriteAheadLog, type Lsn, type WriteAheadLog } from '@engram/replica
 import { Claims, idClaim, keyClaim, policyClaim, vectorClaim } from './claims.js';
 import { openDataDirectory, type DataDirectory } from './data-directory.js';
 import { completeDraft, fingerprintOf, sameMemory, type MemoryDraft } from './draft.js';
+import { idOfRequest } from './request-id.js';
 import type { AckLevel, BatchResult, Durability, EngineHealth, EngineLog, EngineOptions, EngineStatus, ListRequest, StoreResult, WriteOptions } from './engine-types.js';
 import { gatherRecall, type RecallAnswer, type RecallRequest } from './gather-recall.js';
 import { healthOf } from './health.js';
@@ -212,6 +213,7 @@ export class Engine {
         await pending;
         continue;
       }
+      this.#journal.checkWritable(this.#partitions.of(space));
       this.#checkSpace(space);
       const found = this.#store.lookup(space, id);
       if (found.kind === 'forgotten') return { durability: await this.#confirm(space, level) };
@@ -262,6 +264,7 @@ export class Engine {
   async setSpacePolicy(space: SpaceId, policy: SpacePolicy): Promise<{ readonly summary: SpaceSummary; readonly durability: Durability }> {
     this.#checkOpen();
     if (policy.ack !== undefined) this.#journal.checkLevel(policy.ack);
+    this.#journal.checkWritable(this.#partitions.of(space));
     const level = this.#levelOf(space, undefined);
     const write = writeOf(space, { kind: 'set-space-policy', space, policy }, [policyClaim(space)]);
     this.#store.admit(write.operation);
@@ -352,8 +355,10 @@ export class Engine {
   #prepare(draft: MemoryDraft, idempotencyKey: string | undefined): Prepared {
     this.#checkOpen();
     const nowMs = this.#wallClockMs();
-    // First of all, so that nothing below meets a draft that breaks the rules.
-    const memory = completeDraft(draft, draft.id ?? this.#nextId(nowMs), nowMs);
+    const id = draft.id ?? this.#derivedId(draft, idempotencyKey);
+    // Before anything is asked of the store, so that nothing below meets a draft that breaks the rules.
+    const memory = completeDraft(draft, id ?? this.#nextId(nowMs), nowMs);
+    this.#journal.checkWritable(this.#partitions.of(draft.space));
     const claims: string[] = [];
     let idempotency: Extract<Operation, { kind: 'store' }>['idempotency'];
     if (idempotencyKey !== undefined) {
@@ -366,14 +371,14 @@ export class Engine {
       claims.push(keyClaim(key));
       idempotency = { key, fingerprint, expiresAtMs: nowMs + IDEMPOTENCY_MS };
     }
-    if (draft.id !== undefined) {
-      const pending = this.#claims.heldOn(idClaim(draft.id));
+    if (id !== undefined) {
+      const pending = this.#claims.heldOn(idClaim(id));
       if (pending) return { kind: 'wait', until: pending };
-      const found = this.#store.lookup(draft.space, draft.id);
-      if (found.kind === 'forgotten') throw idForgotten(draft.space, draft.id);
+      const found = this.#store.lookup(draft.space, id);
+      if (found.kind === 'forgotten') throw idForgotten(draft.space, id);
       if (found.kind === 'memory') {
         if (sameMemory(found.memory, draft)) return { kind: 'settled', memory: found.memory };
-        throw idConflict(draft.space, draft.id);
+        throw idConflict(draft.space, id);
       }
     }
     claims.push(idClaim(memory.id));
@@ -386,6 +391,14 @@ export class Engine {
     const operation: Operation = idempotency ? { kind: 'store', memory, idempotency } : { kind: 'store', memory };
     this.#store.admit(operation);
     return { kind: 'append', write: writeOf(memory.space, operation, claims) };
+  }
+
+  /**
+   * Where another node may have stored the same request without our knowing, its idempotency key decides the id: then
+   * both mean one memory, whenever they meet. Such ids do not sort by time.
+   */
+  #derivedId(draft: MemoryDraft, idempotencyKey: string | undefined): MemoryId | undefined {
+    return this.#journal.isShared && idempotencyKey !== undefined ? idOfRequest(draft.space, idempotencyKey, fingerprintOf(draft)) : undefined;
   }
 
   /** Never sorts before an id that was given out earlier, also by an earlier process whose clock was ahead. */

@@ -18,6 +18,14 @@ export interface Journal {
   readonly defaultLevel: AckLevel;
   /** @throws EngramError `invalid_argument` for a level that this journal never reaches. */
   checkLevel(level: AckLevel): void;
+  /** Whether other nodes may write the same partitions, before or after this one. */
+  readonly isShared: boolean;
+  /**
+   * Asked before the store is: what it holds, or lacks, says something only on the node that may write.
+   *
+   * @throws EngramError `not_primary` or `unavailable` when this node may not write the partition now.
+   */
+  checkWritable(partition: number): void;
   /**
    * Makes writes of one partition durable, in order, and hands them to the store. Resolves once they are visible and as
    * durable as was asked. A rejection left nothing behind unless its `details.indeterminate` says otherwise.

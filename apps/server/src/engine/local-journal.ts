@@ -10,6 +10,7 @@ const FIRST_EPOCH = 1;
 
 export class LocalJournal implements Journal {
   readonly defaultLevel = 'local';
+  readonly isShared = false;
   readonly #parts: JournalParts;
   readonly #sequences: PartitionSequences;
 
@@ -25,6 +26,8 @@ export class LocalJournal implements Journal {
       details: { field: 'ack' },
     });
   }
+
+  checkWritable(): void {}
 
   async write(writes: readonly JournalWrite[], level: AckLevel): Promise<Durability> {
     const { nodeId, log } = this.#parts;

@@ -72,7 +72,7 @@ describe('a write', () => {
   });
 
   test('that reaches too few copies in time may still become durable, and the same key finds it', async () => {
-    await three({ replication: { ackTimeoutMs: 60 } });
+    await three({ replication: { ackTimeoutMs: 700 } });
     await store('a', ['before'], { ack: 'all' });
     nodes.cut('a');
     const options = { idempotencyKey: 'k1' };

@@ -8,7 +8,10 @@ import type { ReplicationPerformer } from './replication-performer.js';
 import type { Settlement } from './requests.js';
 
 /** The questions that a journal has besides its events. */
-export type ReplicationView = Pick<ReplicationCore, 'retainFrom' | 'records'>;
+export type ReplicationView = Pick<ReplicationCore, 'retainFrom' | 'records'> & {
+  /** Why this node may not write a partition now; undefined when it may. @default it may try */
+  readonly writeRefusal?: (partition: number) => WriteRefusal | undefined;
+};
 
 export interface ReplicatedJournalOptions {
   /** `cluster.replication.ack`. */
@@ -22,6 +25,7 @@ export type Freshness = { readonly fresh: true } | { readonly fresh: false; read
 
 export class ReplicatedJournal implements Journal {
   readonly defaultLevel: AckLevel;
+  readonly isShared = true;
   readonly #performer: ReplicationPerformer;
   readonly #replication: ReplicationView;
   readonly #log: Pick<WriteAheadLog, 'status'>;
@@ -42,6 +46,11 @@ export class ReplicatedJournal implements Journal {
 
   /** Every level can be reached in a cluster; how many copies there are is the table's to say. */
   checkLevel(): void {}
+
+  checkWritable(partition: number): void {
+    const refusal = this.#replication.writeRefusal?.(partition);
+    if (refusal) throw this.#refusal(refusal, partition);
+  }
 
   async write(writes: readonly JournalWrite[], level: AckLevel): Promise<Durability> {
     const [{ partition }] = writes as readonly [JournalWrite, ...JournalWrite[]];

@@ -142,6 +142,13 @@ describe('memory store: what an operation may change', () => {
     expect(opened.space(travel)?.memories).toBe(1);
   }));
 
+  test('of two that were stored under one id, the one stored first stays, whichever came first', () => withStore((opened) => {
+    opened.apply(logged([store('m1', { storedAtMs: 20, content: 'later' }), store('m1', { storedAtMs: 10, content: 'earlier' }), store('m1', { storedAtMs: 15, content: 'between' })]));
+    expect(opened.lookup(travel, id('m1'))).toMatchObject({ kind: 'memory', memory: { content: 'earlier', storedAtMs: 10 } });
+    expect(opened.recall([travel], { text: 'later' }, { limit: 5 }).hits).toEqual([]);
+    expect(opened.space(travel)?.memories).toBe(1);
+  }));
+
   test('a forgotten id stays forgotten, keeps its first time, and takes nothing new', () => withStore(async (opened) => {
     opened.apply(logged([store('m1'), forget('m1', 5), store('m1'), forget('m1', 9)]));
     expect(opened.lookup(travel, id('m1'))).toEqual({ kind: 'forgotten', atMs: 5 });

@@ -356,11 +356,20 @@ class LmdbMemoryStore implements MemoryStore {
     }
   }
 
-  /** The first memory under an id stays; a forgotten id stays forgotten. */
+  /**
+   * The first memory under an id stays, where first is by when it was stored: two nodes may have stored the same request,
+   * and all copies must keep the same one of them. A forgotten id stays forgotten.
+   */
   #store(memory: Memory): void {
     const { space, id } = memory;
     const state = this.#stateOf(space);
-    if (state.has(id) || this.#isForgotten(state, space, id)) return;
+    if (this.#isForgotten(state, space, id)) return;
+    const known = state.has(id) ? this.#record(space, id) : undefined;
+    if (known?.kind === 'memory') {
+      if (memoryRecord.decode(known.bytes, { space, id }).storedAtMs <= memory.storedAtMs) return;
+      state.remove(id, known.bytes.byteLength);
+      this.#memories--;
+    }
     const bytes = memoryRecord.encode(memory);
     if (state.add(memory, bytes.byteLength)) this.#committer.overlay.spaces.set(space, state.record());
     this.#committer.overlay.put(space, id, { kind: 'memory', bytes });
