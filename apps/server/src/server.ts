@@ -6,7 +6,7 @@ import { EngramError, type NodeId } from '@engram/kernel';
 import { systemRandom, wallClockMs } from '@engram/kernel/node';
 import { partitionOf } from '@engram/placement';
 import type { Logger } from 'pino';
-import { LoneMembership, mapNews, openSwimMembership, reasonForming, ReplicatedNode, type ClusterPart, type ReplicatedNodeOptions, warnWhenOfCluster } from './cluster/index.js';
+import { belongsElsewhere, LoneMembership, mapNews, openSwimMembership, reasonForming, ReplicatedNode, type ClusterPart, type ReplicatedNodeOptions } from './cluster/index.js';
 import { formatAddress, isUnspecified, parseAddress, printableConfig, type Address, type Config, type LoadedConfig } from './config/index.js';
 import { openEngine, type Engine, type EngineOptions } from './engine/index.js';
 import { startGrpcServer, type GrpcServer } from './grpc/grpc-server.js';
@@ -56,7 +56,9 @@ export async function startServer(loaded: LoadedConfig, log: Logger): Promise<Ru
     // Bound before anything is served, so that a taken port stops the start; silent until everything else listens.
     const part = (membership = await openMembership(config, engine, replicated, log));
     note = (type, detail) => part.note(type, detail);
-    engine.holdWritesWhile(() => reasonForming(part) ?? replicated?.failure);
+    const elsewhere = replicated ? undefined : await belongsElsewhere(engine.dataDirectory);
+    if (elsewhere !== undefined) log.warn({}, `${elsewhere}; until then it takes no writes`);
+    engine.holdWritesWhile(() => reasonForming(part) ?? replicated?.failure ?? elsewhere);
     const forwarder = replicated && httpForwarder(engine, replicated, part, config);
     const routed = replicated && forwarder && routedEngine(engine, replicated, part, forwarder, metrics);
     const operationsFor = routed && { operationsFor: (caller: Caller) => routed.for(caller) };
@@ -135,10 +137,7 @@ class Running implements RunningServer {
 
 async function openMembership({ cluster }: Config, engine: Engine, replicated: ReplicatedNode | undefined, log: Logger): Promise<ClusterPart> {
   const { nodeId, dataDirectory } = engine;
-  if (!replicated) {
-    await warnWhenOfCluster(dataDirectory, log);
-    return new LoneMembership(nodeId, wallClockMs());
-  }
+  if (!replicated) return new LoneMembership(nodeId, wallClockMs());
   const holdsMemories = engine.status().log.nextLsn > 1;
   return openSwimMembership({ config: cluster, nodeId, dataDirectory, holdsMemories, random: systemRandom(), replicated, wallClockMs, log });
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseClusterId, parseNodeId } from '@engram/kernel';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { ClusterFile, warnWhenOfCluster } from './cluster-file.js';
+import { ClusterFile, belongsElsewhere } from './cluster-file.js';
 
 let directory: string;
 beforeEach(async () => void (directory = await mkdtemp(join(tmpdir(), 'engram-cluster-file-'))));
@@ -68,26 +68,20 @@ test.each([
 });
 
 describe('a node that is started alone', () => {
-  async function warnings(): Promise<string[]> {
-    const warned: string[] = [];
-    await warnWhenOfCluster(directory, { warn: (_details, message) => void warned.push(message) });
-    return warned;
-  }
-
-  test('is told that it belongs to a cluster, by name and id', async () => {
+  test('must not write when it belongs to a cluster, which is named', async () => {
     await new ClusterFile(directory, orders, 'disk-1').write({ clusterId });
-    expect(await warnings()).toEqual([expect.stringMatching(/belongs to cluster orders \(the-id\).*cluster\.enabled/)]);
+    expect(await belongsElsewhere(directory)).toMatch(/belongs to cluster orders \(the-id\).*cluster\.enabled/);
   });
 
-  test('is told when nobody can say any more which', async () => {
+  test('must not when nobody can say any more to which', async () => {
     await writeFile(path(), 'null');
-    expect(await warnings()).toEqual([expect.stringContaining('the file is damaged')]);
+    expect(await belongsElsewhere(directory)).toContain('is damaged');
   });
 
-  test('hears nothing when it belongs to none', async () => {
-    expect(await warnings()).toEqual([]);
+  test('may when it belongs to none', async () => {
+    expect(await belongsElsewhere(directory)).toBeUndefined();
     await new ClusterFile(directory, orders, 'disk-1').write({ promised: ballot });
-    expect(await warnings()).toEqual([]);
+    expect(await belongsElsewhere(directory)).toBeUndefined();
   });
 });
 

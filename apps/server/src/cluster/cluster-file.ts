@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import type { Accepted, Ballot, FormationRecord } from '@engram/cluster';
 import { EngramError, parseClusterId, parseNodeId, type ClusterId } from '@engram/kernel';
 import { writeDurably } from '../durable-file.js';
-import type { MembershipLog } from './swim-membership.js';
 
 const FORMAT_VERSION = 1;
 
@@ -106,20 +105,20 @@ function parseAccepted({ ballot, cluster_id: clusterId }: NonNullable<Written['a
 }
 
 /**
- * A node that belongs to a cluster and is started alone serves what it holds, and its writes reach nobody: right for a look
- * at its data, and else a mistake.
+ * Why a node that is started alone must not write: it belongs to a cluster, whose numbering its entries would contradict.
+ * A look at its data is fine. Undefined for a node that belongs to none.
  */
-export async function warnWhenOfCluster(dataDirectory: string, log: Pick<MembershipLog, 'warn'>): Promise<void> {
+export async function belongsElsewhere(dataDirectory: string): Promise<string | undefined> {
   const path = join(dataDirectory, 'cluster.json');
   const text = await readFile(path, 'utf8').catch(() => undefined);
-  if (text === undefined) return;
+  if (text === undefined) return undefined;
   const { name, cluster_id: clusterId } = (() => {
     try {
       return objectIn(text) as Partial<Record<keyof Written, unknown>>;
     } catch {
-      return { name: 'of an unknown name', cluster_id: 'the file is damaged' };
+      return { name: 'of an unknown name', cluster_id: `${path} is damaged` };
     }
   })();
-  if (clusterId === undefined) return;
-  log.warn({ cluster: name, clusterId, file: path }, `this node belongs to cluster ${String(name)} (${String(clusterId)}), but runs alone because cluster.enabled is false: the others take it for gone, and what is stored here does not reach them; set cluster.enabled to true, or choose another --data-dir`);
+  if (clusterId === undefined) return undefined;
+  return `this node belongs to cluster ${String(name)} (${String(clusterId)}), but runs alone because cluster.enabled is false; set it to true, or choose another --data-dir`;
 }

@@ -1,5 +1,5 @@
 export { clusterHealth, type ClusterHealth, type ClusterHealthStatus } from './cluster-health.js';
-export { warnWhenOfCluster } from './cluster-file.js';
+export { belongsElsewhere } from './cluster-file.js';
 export type { ClusterNode, NodeServices } from './cluster-node.js';
 export { EventLog, type LoggedEvent, type Reading } from './event-log.js';
 export type { Initialized } from './formation.js';
