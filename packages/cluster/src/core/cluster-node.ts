@@ -16,6 +16,7 @@ import { Takeovers } from './takeovers.js';
 export interface ClusterNodeStart {
   readonly now: Instant;
   readonly card: NodeCard;
+  /** What the disk holds, and surely holds: synced once it was read, because whoever wrote it may have died before that. */
   readonly acceptor: AcceptorState<MapContent> | undefined;
   /** The map as it was last kept, to find the voters by. */
   readonly map?: RegisterState<MapContent>;

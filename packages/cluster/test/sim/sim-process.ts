@@ -54,6 +54,9 @@ export class ClusterProcess implements SimProcess {
     const card: NodeCard = { id: this.id, storageId: this.disk.storageId, addresses: { swim: env.address }, zone: setting.zone ?? '', rack: '', capacity: 1 };
     const record = JSON.parse(decoder.decode(this.disk.read('cluster') ?? utf8Encode('{}'))) as FormationRecord;
     const acceptor = setting.defects?.forgetsAcceptor === true && !this.disk.isNew ? undefined : this.#stored('acceptor');
+    // What was written before the process died counts, whether it was told or not: the disk was synced when it was opened.
+    const written = this.disk.read('acceptor');
+    if (written && acceptor) setting.accepted?.(this, written);
     const map = this.#stored('map')?.accepted?.state;
     this.node = new ClusterNode(
       env.random.fork('node'), crc32,
