@@ -30,6 +30,9 @@ interface Takeover {
 
 /** When copies that have answered nothing are asked again, after the seal. Not more often: each question may cost them a write. */
 const askAgainMs = [40, 150] as const;
+/** How long copies may take to promise. */
+const sealMs = 300;
+const sealMsEach = 2;
 /** How long after a takeover that did not get through, or not for all, another is begun. */
 const retryMs = 500;
 
@@ -58,7 +61,9 @@ export class Takeovers {
   begin(node: NodeId, map: ClusterMap, now: Instant): void {
     if (this.#underWay.has(node) || now < (this.#notBefore.get(node) ?? 0)) return;
     for (const [other, at] of this.#notBefore) if (at <= now) this.#notBefore.delete(other);
-    const promotion = new Promotion(node, map, {}, (deposed) => this.#ports.isSettled(deposed, now));
+    // A promise is a write for each partition; those that are cut short wait for another round.
+    const sealTimeoutMs = sealMs + map.table.filter(({ primary }) => primary === node).length * sealMsEach;
+    const promotion = new Promotion(node, map, { sealTimeoutMs }, (deposed) => this.#ports.isSettled(deposed, now));
     this.#underWay.set(node, { promotion, seals: new Map(), askAgainAt: undefined, sealedAt: now });
     this.#ports.notice('info', 'taking over from a node that is gone', { node });
     this.#perform(node, promotion.handle({ kind: 'started' }, now), now);
