@@ -15,7 +15,7 @@ const steps = [
   ['sync', 'TypeScript project references are fresh', ['npx', 'nx', 'sync:check']],
   ['lint', 'lint: style, layers, purity of cores', [...nx, '-t', 'lint']],
   ['types', 'types, cores without Node’s', [...nx, '-t', 'typecheck']],
-  ['api', 'the API reference: every public export says what it is, every link leads somewhere', ['node', 'tools/docs/api-reference.mjs', '--check', ...['discovery', 'kernel', 'memory', 'placement', 'replication', 'rpc', 'swim'].flatMap((name) => ['--package', name])]],
+  ['api', 'the API reference: every public export says what it is, every link leads somewhere', ['node', 'tools/docs/api-reference.mjs', '--check', ...['cluster', 'discovery', 'kernel', 'memory', 'placement', 'replication', 'rpc', 'swim'].flatMap((name) => ['--package', name])]],
   ['unit', 'unit tests, laws, drivers on real files and sockets', ['npx', 'vitest', 'run']],
   ['build', 'build of every package', [...nx, '-t', 'build']],
   ['packages', 'packages: exports, types, packed and imported elsewhere', ['node', 'tools/workspace/check-packages.mjs']],

@@ -59,6 +59,7 @@ export class ReplicatedNode implements Journal, PlacementView {
   #seen: readonly SeenNode[] = [];
   #cards: ReadonlyMap<NodeId, NodeCard> = new Map();
   #failure: string | undefined;
+  #readyToLeave: () => void = () => undefined;
 
   /** @throws EngramError `store_damaged`. Nothing stays open then. */
   static async open(parts: JournalParts, options: ReplicatedNodeOptions): Promise<ReplicatedNode> {
@@ -148,9 +149,13 @@ export class ReplicatedNode implements Journal, PlacementView {
     this.#dispatch({ kind: 'members', nodes });
   }
 
-  /** Acknowledges nothing more as a primary. */
-  leave(): void {
+  /** Hands over what it leads and acknowledges nothing more as a primary. Resolves when that is done, or after `limitMs`. */
+  async leave(limitMs: number): Promise<void> {
+    if (!this.#running || this.#failure !== undefined) return;
+    const handedOver = new Promise<void>((resolve) => (this.#readyToLeave = resolve));
+    const late = new Promise<void>((resolve) => setTimeout(resolve, limitMs).unref());
     this.#dispatch({ kind: 'leaving' });
+    await Promise.race([handedOver, late]);
   }
 
   /** Where a node of the roster, or one that membership tells of, is reached for a purpose. */
@@ -234,6 +239,8 @@ export class ReplicatedNode implements Journal, PlacementView {
       case 'map-changed':
         this.#checkPartitions(effect.map);
         return this.#options.onMapChanged(effect.map, effect.changes);
+      case 'ready-to-leave':
+        return this.#readyToLeave();
       case 'lease-changed':
         return this.#options.onLeaseChanged(effect.held);
       case 'notice':

@@ -36,7 +36,7 @@ interface Asked {
 /** Membership only tells it things; what it makes of them has tests of its own. */
 function withoutReplication(id: string): SwimMembershipOptions['replicated'] {
   const card = { id: parseNodeId(id), storageId: `disk-of-${id}`, addresses: {}, zone: '', rack: '', capacity: 1 };
-  return { card, belongTo: () => Promise.resolve(), members: () => undefined, serves: () => undefined, leave: () => undefined };
+  return { card, belongTo: () => Promise.resolve(), members: () => undefined, serves: () => undefined, leave: () => Promise.resolve() };
 }
 
 /** The engine has made it by then. */

@@ -66,6 +66,8 @@ export async function openSwimMembership(options: SwimMembershipOptions): Promis
 /** How long discovery may take to name somebody before those known from earlier are asked alone. */
 const knownAloneAfterMs = 1_000;
 
+/** How long handing over may take; it is a matter of round trips. */
+const handOverMs = 2_000;
 /** How long the sources of discovery may take to let this node go. */
 const deregisterMs = 2_000;
 
@@ -179,8 +181,9 @@ class SwimMembership implements ClusterPart {
   }
 
   async leave(limitMs: number): Promise<void> {
-    this.#replicated.leave();
     const signal = AbortSignal.timeout(limitMs);
+    // Before the goodbye: whoever takes over is told by this node what it has.
+    await this.#replicated.leave(Math.min(limitMs / 2, handOverMs));
     const deregistered = this.#deregister(Math.min(limitMs, deregisterMs));
     try {
       const { confirmed } = await this.#swim.leave({ signal });

@@ -13,6 +13,7 @@ export interface SeenNode {
   readonly card?: NodeCard;
 }
 
+/** What happens to a node of a cluster. */
 export type ClusterEvent =
   /** The node belongs to the cluster. `founded`: it is the one that begins the register. */
   | { readonly kind: 'joined'; readonly clusterId: ClusterId; readonly founded: boolean }
@@ -28,6 +29,7 @@ export type ClusterEvent =
   /** The node is told to stop: it hands its partitions over, then asks for no lease any more. */
   | { readonly kind: 'leaving' };
 
+/** What a node of a cluster wants done, or tells. */
 export type ClusterEffect =
   /** Lossy. */
   | { readonly kind: 'send-control'; readonly to: NodeId; readonly bytes: Uint8Array }

@@ -25,6 +25,7 @@ export interface ClusterNodeStart {
   readonly replication: ReplicationStart;
 }
 
+/** How a node of a cluster is paced, and what a new cluster is like. */
 export interface ClusterNodeOptions {
   readonly founding: FoundingPolicies;
   readonly lease?: LeaseOptions;
@@ -155,17 +156,23 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
   /** The newest map that was chosen and heard of here. */
   get map(): ClusterMap | undefined { return this.#map; }
   get clusterId(): ClusterId | undefined { return this.#clusterId; }
+  /** Whether a majority of voters lets this node act at this moment. */
   holdsLease(now: Instant): boolean { return this.#holder.holdsLease(now); }
   /** Who sees to the map at the moment, as this node sees it. */
   get steward(): NodeId | undefined { return this.#map && stewardOf(this.#map, (id) => this.#isAlive(id)); }
+  /** How one partition is doing here; undefined where nothing is known of it. */
   partition(partition: number): PartitionStatus | undefined { return this.#replication?.partition(partition); }
+  /** How replication is doing here. Walks all partitions. */
   replicationStatus(now: Instant): ReplicationStatus | undefined { return this.#replication?.status(now); }
+  /** Counts of replication since the start. */
   replicationCounters(): CountersSnapshot | undefined { return this.#replication?.counters(); }
+  /** What the log is still needed for. */
   retainFrom(): { readonly needed: Lsn; readonly mustKeep: Lsn } | undefined { return this.#replication?.retainFrom(); }
   /** How much it keeps in memory besides replication; each is bounded by the partitions, the roster, or the queue of the register. */
   held(): Readonly<Record<'seen' | 'heldBack' | 'outbid' | 'takeovers' | 'keeper' | 'registerRequests', number>> {
     return { seen: this.#seen.size, heldBack: this.#heldBack.size, outbid: this.#outbid.size, takeovers: this.#takeovers.held, keeper: this.#keeper.held, registerRequests: this.#seat.pending };
   }
+  /** The records of all copies, to be made durable before the log is cut. */
   replicationRecords(): ReturnType<ReplicationCore['records']> { return this.#replication?.records() ?? []; }
 
   /** Whether a write of this partition would be taken by this node now. Ask at the very moment of acting. */

@@ -9,6 +9,7 @@ const prefix = 'form1';
 export const formationBytesMax = 256;
 const roundMax = 1_000_000_000;
 
+/** At most `formationBytesMax` bytes of ASCII. */
 export function encodeFormationMessage(message: FormationMessage): Uint8Array {
   return utf8Encode([prefix, message.kind, ...wordsOf(message)].join(' '));
 }

@@ -32,6 +32,7 @@ export interface Ballot {
   readonly node: NodeId;
 }
 
+/** An id that a node has accepted, and in which ballot. */
 export interface Accepted {
   readonly ballot: Ballot;
   readonly clusterId: ClusterId;
@@ -43,6 +44,7 @@ export const declineReasons = {
   'no-expectation': 'has no cluster.bootstrap_expect and waits to be joined',
   'holds-memories': 'holds memories that it stored while it ran alone, and forms a cluster only when told to',
 } as const;
+/** Why a node takes no part; see `declineReasons`. */
 export type DeclineReason = keyof typeof declineReasons;
 
 /** What a node must not forget over a restart. Written whole, durably, before anything that follows from it is said. */
@@ -64,8 +66,10 @@ export interface FormingPeer {
   readonly expect?: number;
 }
 
+/** The driver’s name for a request. */
 export type RequestId = number;
 
+/** What happens to a node that forms. */
 export type FormationEvent =
   /** All that are alive, without this node. */
   | { readonly kind: 'peers'; readonly peers: readonly FormingPeer[] }
@@ -78,6 +82,7 @@ export type FormationEvent =
   | { readonly kind: 'persisted' }
   | { readonly kind: 'persist-failed'; readonly reason: string };
 
+/** What forming wants done. */
 export type FormationEffect =
   /** One at a time; answered with `persisted` or `persist-failed`. */
   | { readonly kind: 'persist'; readonly record: FormationRecord }
@@ -88,4 +93,5 @@ export type FormationEffect =
   | { readonly kind: 'request-completed'; readonly request: RequestId; readonly clusterId: ClusterId; readonly created: boolean }
   | { readonly kind: 'request-refused'; readonly request: RequestId; readonly reason: string; readonly hint: string };
 
+/** `initialized`: an operator said so; `bootstrapped`: as many as expected agreed; `joined`: it heard of one. */
 export type JoinedHow = 'initialized' | 'bootstrapped' | 'joined';

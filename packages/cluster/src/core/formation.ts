@@ -1,6 +1,7 @@
 import { assert, OptionsError, parseClusterId, plusMs, unreachable, type ClusterId, type Core, type Instant, type NodeId, type Random, type Wake } from '@engram/kernel';
 import { declineReasons, type Accepted, type Ballot, type DeclineReason, type FormationEffect, type FormationEvent, type FormationMessage, type FormationRecord, type FormingPeer, type JoinedHow, type RequestId } from './formation-messages.js';
 
+/** What a node brings to forming. */
 export interface FormationOptions {
   readonly self: NodeId;
   /** What the node persisted earlier; empty at its first start. */
@@ -15,6 +16,7 @@ export interface FormationOptions {
   readonly patienceMs?: number;
 }
 
+/** Where a node stands. */
 export interface FormationStatus {
   /** `forming`: the node belongs to no cluster yet. It never goes back from `joined`. */
   readonly state: 'forming' | 'joined';
@@ -85,6 +87,7 @@ export class FormationCore implements Core<FormationEvent, FormationEffect> {
   /** Whether the id of the cluster is one that this node drew: there is one such node in a cluster. */
   get founded(): boolean { return this.#record.clusterId !== undefined && this.#record.clusterId === this.#record.drew; }
 
+  /** Where the node stands, for people. */
   status(): FormationStatus {
     const { clusterId } = this.#record;
     return clusterId === undefined ? { state: 'forming', reason: this.#waitingFor() } : { state: 'joined', clusterId, reason: '' };

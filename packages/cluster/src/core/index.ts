@@ -1,3 +1,8 @@
+/**
+ * The pure part of @engram/cluster, which is all of it: formation, and one node of a cluster as a core made of cores.
+ *
+ * @packageDocumentation
+ */
 export { FormationCore, type FormationOptions, type FormationStatus } from './formation.js';
 export { declineReasons, type Accepted, type Ballot, type DeclineReason, type FormationEffect, type FormationEvent, type FormationMessage, type FormationRecord, type FormingPeer, type JoinedHow, type RequestId } from './formation-messages.js';
 export { decodeFormationMessage, encodeFormationMessage } from './formation-codec.js';

@@ -21,6 +21,7 @@ export function involves({ primary, replicas, moving }: PartitionPlacement, node
   return primary === node || replicas.includes(node) || moving?.to === node;
 }
 
+/** The disk of every node in the roster. */
 export function storagesOf({ roster }: ClusterMap): ReadonlyMap<NodeId, string> {
   return new Map(roster.map(({ id, storageId }) => [id, storageId]));
 }
