@@ -59,3 +59,6 @@ export { buggify, installOracle, sometimes, type SimulationOracle } from './bugg
 // For other libraries.
 export { hash64 } from './hash.js';
 export { isWellFormed, utf8Encode, utf8Length } from './utf8.js';
+
+// Msgpack from strangers.
+export { isPlainArray } from './plain-msgpack.js';

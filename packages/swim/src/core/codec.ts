@@ -1,8 +1,7 @@
-import { hash64, isClusterId, isNodeId, unreachable, utf8Length, type ClusterId } from '@engram/kernel';
+import { hash64, isClusterId, isNodeId, isPlainArray, unreachable, utf8Length, type ClusterId } from '@engram/kernel';
 import { Packr } from 'msgpackr';
 import { addressBytesMax, epochMax, incarnationMax, isAddress, type Identity, type MemberState } from './member.js';
 import type { Rejection } from './messages.js';
-import { isPlainArray } from './msgpack-shape.js';
 import { bucketCount } from './digest.js';
 import type { BroadcastMessage, Channel, Claim, ClaimedMetadata, DigestEntry, Packet, WireMessage } from './wire.js';
 

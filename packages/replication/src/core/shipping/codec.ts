@@ -1,7 +1,6 @@
-import { hlcFromBigInt, isClusterId, isNodeId, unreachable, type Hlc } from '@engram/kernel';
+import { hlcFromBigInt, isClusterId, isNodeId, isPlainArray, unreachable, type Hlc } from '@engram/kernel';
 import { Packr } from 'msgpackr';
 import { lineageComplaint, lineageStepsMax, type LineageStep } from './lineage.js';
-import { isPlainArray } from './msgpack-shape.js';
 import { takenUpRunsMax, type TakenUp } from './set-aside.js';
 import { protocolVersion, refusalReasons, type EntryGroup, type GoodbyeReason, type HeartbeatItem, type LineageItem, type OfferedEntry, type PositionItem, type SnapshotResume, type WireEntry, type WireMessage } from './wire.js';
 
