@@ -49,6 +49,7 @@ const patienceMs = 60_000;
 const attempts: PlacedAttempt[] = [];
 const names = Array.from({ length: Number(values.spaces) }, (_, at) => `drill-${at}`);
 let operations = 0;
+let acknowledged = 0;
 let nemesisDone = false;
 
 function newAttempt(space: string, draws: Random, named: boolean): PlacedAttempt {
@@ -61,7 +62,7 @@ function newAttempt(space: string, draws: Random, named: boolean): PlacedAttempt
 /** One client: mostly stores, now and then forgets one of its own, at its share of the rate. */
 async function write(client: DrillClient, draws: Random): Promise<void> {
   const own: PlacedAttempt[] = [];
-  while (!nemesisDone || attempts.length < writes) {
+  while (!nemesisDone || acknowledged < writes) {
     const due = performance.now() + (writers / rate) * 1_000 * 2 * draws.float();
     if (own.length > 10 && draws.chance(0.1)) {
       const attempt = draws.pick(own);
@@ -69,6 +70,7 @@ async function write(client: DrillClient, draws: Random): Promise<void> {
     } else {
       const attempt = newAttempt(draws.pick(names), draws, draws.chance(0.5));
       await client.store(attempt, draws, patienceMs);
+      if (attempt.outcome === 'ok') acknowledged += 1;
       own.push(attempt);
     }
     await pause(Math.max(0, due - performance.now()));
