@@ -110,8 +110,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     const { operation } = request.routeOptions?.config ?? {};
     if (operation) metrics.failed(operation, known.code);
     const { status, headers, body } = errorResponse(known, request.id);
-    if (status >= 500) log.error({ err: error, requestId: request.id, method: request.method, url: request.url, code: known.code }, 'a request failed on our side');
-    else log.debug({ requestId: request.id, method: request.method, url: request.url, code: known.code }, known.message);
+    const about = { requestId: request.id, method: request.method, url: request.url, code: known.code };
+    // What may succeed later is an answer and no defect: while a cluster chooses a primary there are many of them.
+    if (status >= 500 && !known.retryable) log.error({ err: error, ...about }, 'a request failed on our side');
+    else log[status >= 500 ? 'warn' : 'debug'](about, known.message);
     // A body that nobody will read must not be taken for the next request; the client still gets to read the answer.
     // The framework closes after every bad body; one that was read to its end is no reason to.
     if (request.raw.complete) void reply.removeHeader('connection');
