@@ -4,11 +4,10 @@
  */
 import { EngramError, type NodeId } from '@engram/kernel';
 import { systemRandom, wallClockMs } from '@engram/kernel/node';
-import { partitionOf } from '@engram/placement';
 import type { Logger } from 'pino';
 import { belongsElsewhere, LoneMembership, mapNews, openSwimMembership, reasonForming, ReplicatedNode, type ClusterPart, type ReplicatedNodeOptions } from './cluster/index.js';
 import { formatAddress, isUnspecified, parseAddress, printableConfig, type Address, type Config, type LoadedConfig } from './config/index.js';
-import { openEngine, type Engine, type EngineOptions } from './engine/index.js';
+import { openEngine, SpacePartitions, type Engine, type EngineOptions } from './engine/index.js';
 import { startGrpcServer, type GrpcServer } from './grpc/grpc-server.js';
 import type { HttpServer } from './http/context.js';
 import type { HttpLimits } from './http/limits.js';
@@ -168,6 +167,7 @@ function routedEngine(engine: Engine, replicated: ReplicatedNode, membership: Cl
 
 function replicatedOptions({ node, cluster, network }: Config, nodeId: NodeId, log: Logger, note: ClusterPart['note']): ReplicatedNodeOptions {
   const { placement, replication, partition, bootstrap_expect: expect = 1 } = cluster;
+  const partitions = new SpacePartitions(placement.partitions);
   return {
     nodeId,
     dataDirectory: node.data_dir,
@@ -180,7 +180,7 @@ function replicatedOptions({ node, cluster, network }: Config, nodeId: NodeId, l
     maxMessageBytes: network.max_message_size,
     zone: placement.zone ?? '',
     rack: placement.rack ?? '',
-    partitionOf: (space) => partitionOf(space, placement.partitions),
+    partitionOf: (space) => partitions.of(space),
     onMapChanged: ({ epoch }, changes) => {
       const news = mapNews(changes);
       log.info({ epoch, news }, 'space assignment changed');

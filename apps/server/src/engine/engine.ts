@@ -355,17 +355,18 @@ export class Engine {
   #prepare(draft: MemoryDraft, idempotencyKey: string | undefined): Prepared {
     this.#checkOpen();
     const nowMs = this.#wallClockMs();
-    const id = draft.id ?? this.#derivedId(draft, idempotencyKey);
+    const keyed = idempotencyKey === undefined ? undefined : { key: idempotencyKey, fingerprint: fingerprintOf(draft) };
+    const id = draft.id ?? this.#derivedId(draft.space, keyed);
     // Before anything is asked of the store, so that nothing below meets a draft that breaks the rules.
     const memory = completeDraft(draft, id ?? this.#nextId(nowMs), nowMs);
     this.#journal.checkWritable(this.#partitions.of(draft.space));
     const claims: string[] = [];
     let idempotency: Extract<Operation, { kind: 'store' }>['idempotency'];
-    if (idempotencyKey !== undefined) {
-      const key = `${draft.space}/${idempotencyKey}`;
+    if (keyed) {
+      const { fingerprint } = keyed;
+      const key = `${draft.space}/${keyed.key}`;
       const pending = this.#claims.heldOn(keyClaim(key));
       if (pending) return { kind: 'wait', until: pending };
-      const fingerprint = fingerprintOf(draft);
       const earlier = this.#store.idempotent(key, nowMs);
       if (earlier) return this.#answerAgain(draft, fingerprint, earlier);
       claims.push(keyClaim(key));
@@ -397,8 +398,8 @@ export class Engine {
    * Where another node may have stored the same request without our knowing, its idempotency key decides the id: then
    * both mean one memory, whenever they meet. Such ids do not sort by time.
    */
-  #derivedId(draft: MemoryDraft, idempotencyKey: string | undefined): MemoryId | undefined {
-    return this.#journal.isShared && idempotencyKey !== undefined ? idOfRequest(draft.space, idempotencyKey, fingerprintOf(draft)) : undefined;
+  #derivedId(space: SpaceId, keyed: { readonly key: string; readonly fingerprint: string } | undefined): MemoryId | undefined {
+    return this.#journal.isShared && keyed ? idOfRequest(space, keyed.key, keyed.fingerprint) : undefined;
   }
 
   /** Never sorts before an id that was given out earlier, also by an earlier process whose clock was ahead. */
