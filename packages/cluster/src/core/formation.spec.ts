@@ -139,6 +139,17 @@ describe('a proposal', () => {
     expect(recordOf(node.later(3_000))?.promised).toEqual(ballot(8, a));
   });
 
+  it('is dropped when its proposer promised somebody more before enough had promised it', () => {
+    const node = new Node(a);
+    const effects = node.meets(b, c);
+    const sent = effects.find((effect) => effect.kind === 'send');
+    const own = (sent?.message as { ballot: Ballot }).ballot;
+    node.hears(c, { kind: 'prepare', ballot: ballot(own.round + 1, c), expect: 3 });
+    node.hears(b, { kind: 'promise', ballot: own });
+    expect(node.hears(c, { kind: 'promise', ballot: own })).toEqual([]);
+    expect(kinds(node.hears(b, { kind: 'prepare', ballot: ballot(own.round, b), expect: 3 }))).toEqual(['refuse to b']);
+  });
+
   it('counts no answers to another ballot', () => {
     const node = new Node(a);
     node.meets(b, c);

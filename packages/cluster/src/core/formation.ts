@@ -182,6 +182,8 @@ export class FormationCore implements Core<FormationEvent, FormationEffect> {
 
   #whenPromised(proposal: Proposal): void {
     if (this.#writing || proposal.value !== undefined || proposal.promised.size < this.#quorum()) return;
+    // This node is one of the acceptors: since it asked, it may have promised somebody a higher ballot.
+    if (this.#record.promised && isHigher(this.#record.promised, proposal.ballot)) return this.#onRefused(proposal.ballot, this.#record.promised);
     // What a lower ballot may have decided is proposed again. Only who is free to choose draws a new id.
     const drew = proposal.earlier ? this.#record.drew : newClusterId(this.#random);
     const clusterId = proposal.earlier?.clusterId ?? (drew as ClusterId);
