@@ -289,7 +289,7 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
   #steward(map: ClusterMap, now: Instant): void {
     const voters = nextVoters(map, (id) => this.#isAlive(id));
     if (voters) return this.#change(contentOf(map), voters, now);
-    for (const node of orphanMakers(map, (id) => this.#isGone(id, now))) this.#takeovers.begin(node, map, now);
+    this.#takeovers.seek(orphanMakers(map, (id) => this.#isGone(id, now)), map, now);
     const { calmMs, founding: { strategy } } = this.#options;
     if (msBetween(this.#calmSince, now) < calmMs || (this.#plannedAt !== undefined && msBetween(this.#plannedAt, now) < planEveryMs)) return;
     this.#plannedAt = now;

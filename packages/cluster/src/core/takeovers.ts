@@ -41,13 +41,15 @@ export class Takeovers {
   readonly #ports: TakeoverPorts;
   readonly #underWay = new Map<NodeId, Takeover>();
   readonly #notBefore = new Map<NodeId, Instant>();
+  /** Of each node that is gone, how many partitions were last said to wait; undefined before the first round has ended. */
+  readonly #said = new Map<NodeId, number | undefined>();
 
   constructor(ports: TakeoverPorts) {
     this.#ports = ports;
   }
 
   get held(): number {
-    return Math.max(this.#underWay.size, this.#notBefore.size);
+    return Math.max(this.#underWay.size, this.#notBefore.size, this.#said.size);
   }
 
   get nextWake(): Instant | undefined {
@@ -58,15 +60,11 @@ export class Takeovers {
     return next;
   }
 
-  begin(node: NodeId, map: ClusterMap, now: Instant): void {
-    if (this.#underWay.has(node) || now < (this.#notBefore.get(node) ?? 0)) return;
-    for (const [other, at] of this.#notBefore) if (at <= now) this.#notBefore.delete(other);
-    // A promise is a write for each partition; those that are cut short wait for another round.
-    const sealTimeoutMs = sealMs + map.table.filter(({ primary }) => primary === node).length * sealMsEach;
-    const promotion = new Promotion(node, map, { sealTimeoutMs }, (deposed) => this.#ports.isSettled(deposed, now));
-    this.#underWay.set(node, { promotion, seals: new Map(), askAgainAt: undefined, sealedAt: now });
-    this.#ports.notice('info', 'taking over from a node that is gone', { node });
-    this.#perform(node, promotion.handle({ kind: 'started' }, now), now);
+  /** Takes over from each of these that are primary of something and gone, unless it is under way or was tried a moment ago. */
+  seek(gone: readonly NodeId[], map: ClusterMap, now: Instant): void {
+    // Whoever is back, or leads nothing any more, is news again when it goes the next time.
+    for (const node of this.#said.keys()) if (!gone.includes(node)) this.#said.delete(node);
+    for (const node of gone) this.#begin(node, map, now);
   }
 
   /** Nobody has to take over from who is primary of nothing. */
@@ -101,6 +99,20 @@ export class Takeovers {
       }
       this.#perform(node, promotion.handle(wake, now), now);
     }
+  }
+
+  #begin(node: NodeId, map: ClusterMap, now: Instant): void {
+    if (this.#underWay.has(node) || now < (this.#notBefore.get(node) ?? 0)) return;
+    for (const [other, at] of this.#notBefore) if (at <= now) this.#notBefore.delete(other);
+    // A promise is a write for each partition; those that are cut short wait for another round.
+    const sealTimeoutMs = sealMs + map.table.filter(({ primary }) => primary === node).length * sealMsEach;
+    const promotion = new Promotion(node, map, { sealTimeoutMs }, (deposed) => this.#ports.isSettled(deposed, now));
+    this.#underWay.set(node, { promotion, seals: new Map(), askAgainAt: undefined, sealedAt: now });
+    if (!this.#said.has(node)) {
+      this.#said.set(node, undefined);
+      this.#ports.notice('info', 'taking over from a node that is gone', { node });
+    }
+    this.#perform(node, promotion.handle({ kind: 'started' }, now), now);
   }
 
   #perform(node: NodeId, effects: readonly PromotionEffect[], now: Instant): void {
@@ -146,6 +158,9 @@ export class Takeovers {
 
   #ended(node: NodeId, { promoted, provisional, waiting }: Extract<PromotionEffect, { kind: 'ended' }>, now: Instant): void {
     this.#over(node, now);
+    // While partitions wait, rounds go on and on; one that changed nothing is not worth another line.
+    if (promoted.length === 0 && provisional.length === 0 && this.#said.get(node) === waiting.length) return;
+    this.#said.set(node, waiting.length);
     this.#ports.notice(waiting.length > 0 ? 'warn' : 'info', 'took over from a node that is gone', { node, promoted: promoted.length, provisional: provisional.length, waiting: waiting.length });
   }
 
