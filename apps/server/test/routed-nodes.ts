@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseClusterId, parseNodeId, parseSpaceId, Random, type NodeId, type SpaceId } from '@engram/kernel';
-import { DEFAULT_PARTITIONS, partitionOf, type ClusterMap, type PartitionPlacement } from '@engram/placement';
+import { DEFAULT_PARTITIONS, partitionOf, type ClusterMap } from '@engram/placement';
 import { createMemoryClient, type MemoryClient } from '@engram/rpc';
 import { pino } from 'pino';
 import { openEngine, type Engine } from '../src/engine/index.js';
@@ -15,6 +15,7 @@ import { createHttpServer, type HttpServer } from '../src/http/index.js';
 import { ServerMetrics } from '../src/metrics/index.js';
 import { GrpcForwarder, HttpForwarder, PeerChannels } from '../src/peers/index.js';
 import { RoutedEngine, type MemoryOperations, type RoutedEngineOptions } from '../src/routing/index.js';
+import { mapOf } from './fake-placement.js';
 
 export const blue = parseClusterId('blue');
 
@@ -48,13 +49,7 @@ export class RoutedNodes {
   #map: ClusterMap;
 
   private constructor(ids: readonly NodeId[]) {
-    const [first, ...others] = ids as readonly [NodeId, ...NodeId[]];
-    const placement: PartitionPlacement = { epoch: 1, primary: first, replicas: [] };
-    this.#map = {
-      clusterId: blue, epoch: 1, partitions: DEFAULT_PARTITIONS, policies: { factor: 0, ack: 'local', partition: 'majority' }, voters: [{ id: first, storageId: first }] as never,
-      roster: [first, ...others].map((id) => ({ id, storageId: id, addresses: {}, zone: '', rack: '', capacity: 1, state: 'active' as const })),
-      table: Array.from({ length: DEFAULT_PARTITIONS }, () => placement),
-    };
+    this.#map = mapOf(blue, ids);
   }
 
   /** The first node is the primary of everything until a test says otherwise. */

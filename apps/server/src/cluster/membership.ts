@@ -7,6 +7,7 @@ import { clusterHealth, countStates, type ClusterHealth } from './cluster-health
 import type { ClusterNode, NodeServices } from './cluster-node.js';
 import type { EventLog } from './event-log.js';
 import type { Initialized } from './formation.js';
+import type { PlacementView } from './placement-view.js';
 
 /**
  * What happened to a node, or to this node's place among the others: `isolated` when no other node is alive as far as
@@ -62,6 +63,17 @@ export function peersOf(membership: Membership): Record<MemberState, number> {
 export function reasonForming(membership: Membership): string | undefined {
   const formation = membership.formation();
   return formation?.state === 'forming' ? `the node belongs to no cluster yet: ${formation.reason}` : undefined;
+}
+
+/** Why requests should not be sent here, as far as that is about the cluster: it cannot answer for all of it, yet or any more. */
+export function reasonsUnready(membership: Membership, placement: PlacementView): readonly string[] {
+  const forming = reasonForming(membership);
+  const unheard = membership.formation()?.state === 'joined' && placement.map() === undefined;
+  return [
+    ...(forming === undefined ? [] : [forming]),
+    ...(unheard ? ['the node does not know yet who holds what: it has not heard the map of its cluster from a majority of the voters, or from a node that has it'] : []),
+    ...(placement.failure === undefined ? [] : [placement.failure]),
+  ];
 }
 
 /** All nodes, this one counted. */

@@ -10,6 +10,8 @@ export interface PlacementView {
   partitionOf(space: SpaceId): number;
   /** Which node sees to the map at the moment, as this node sees it. */
   steward(): NodeId | undefined;
+  /** Why this node takes no part in replication any more; undefined while it does, and on a node that runs alone. */
+  readonly failure: string | undefined;
 }
 
 export interface NodeLoad {

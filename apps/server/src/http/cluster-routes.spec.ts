@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { FakeMembership } from '../../test/fake-membership.js';
+import { FakePlacement } from '../../test/fake-placement.js';
 import { httpNode, type HttpNode } from '../../test/http-node.js';
 
 // Real sockets on a machine that may be busy: what is waited for comes soon, and nobody minds when it does not.
@@ -17,10 +18,12 @@ async function get(node: HttpNode, url: string): Promise<{ status: number; body:
 
 describe('a node of a cluster', () => {
   let membership: FakeMembership;
+  let placement: FakePlacement;
   let node: HttpNode;
   beforeAll(async () => {
     membership = new FakeMembership();
-    node = await httpNode({}, membership);
+    placement = new FakePlacement();
+    node = await httpNode({}, { membership, placement });
   });
   afterAll(() => node.close());
   beforeEach(() => void (membership.peers = { 'node-2': 'alive', 'node-3': 'suspect', 'node-4': 'dead', 'node-5': 'left' }));
@@ -65,6 +68,28 @@ describe('a node of a cluster', () => {
     expect((await node.server.inject({ method: 'POST', url })).json()).toEqual(formed);
     expect((await node.server.inject({ method: 'POST', url })).json()).toEqual({ ...formed, created: false });
     expect(await get(node, '/readyz')).toMatchObject({ status: 200 });
+  });
+
+  test('that belongs to a cluster is not ready before it knows the map, and says why', async () => {
+    const known = placement.known;
+    placement.known = undefined;
+    const reasons = [expect.stringContaining('does not know yet who holds what')];
+    expect(await get(node, '/readyz')).toEqual({ status: 503, body: { ready: false, reasons } });
+    for (const url of ['/health', '/api/v1/system/health', '/api/v1/system/status']) expect(await get(node, url)).toMatchObject({ status: 200, body: { status: 'degraded', reasons } });
+    placement.known = known;
+    expect(await get(node, '/readyz')).toEqual({ status: 200, body: { ready: true, reasons: [] } });
+    expect(await get(node, '/health')).toMatchObject({ body: { status: 'healthy', reasons: [] } });
+  });
+
+  test('whose replication has stopped is not ready, and says why', async () => {
+    placement.failure = 'replication stopped because of a defect';
+    try {
+      const told = { reasons: ['replication stopped because of a defect'] };
+      expect(await get(node, '/readyz')).toMatchObject({ status: 503, body: told });
+      expect(await get(node, '/health')).toMatchObject({ status: 200, body: { ...told, status: 'degraded' } });
+    } finally {
+      placement.failure = undefined;
+    }
   });
 
   test.each([{ name: 'orders' }, [], 1, null])('forms no cluster when the body %j asks for something that would not happen', async (payload) => {
@@ -194,7 +219,7 @@ describe('the events of a cluster', () => {
   let followers: Follower[];
   beforeEach(async () => {
     membership = new FakeMembership();
-    node = await httpNode({}, membership);
+    node = await httpNode({}, { membership, placement: new FakePlacement() });
     await node.server.listen({ host: '127.0.0.1', port: 0 });
     url = `http://127.0.0.1:${(node.server.server.address() as AddressInfo).port}/api/v1/cluster/events`;
     followers = [];

@@ -2,7 +2,7 @@
 import { parseDuration, parseMemoryId, parseSpaceId, type SpaceId } from '@engram/kernel';
 import type { Cue, Memory, SpacePolicy, SpaceSummary } from '@engram/memory';
 import type { Static, TSchema } from 'typebox';
-import { peersOf, reasonForming, type Membership } from '../cluster/index.js';
+import { peersOf, reasonsUnready, type Membership, type PlacementView } from '../cluster/index.js';
 import { checkIdempotencyKey, type AckLevel, type BatchResult, type EngineHealth, type EngineStatus, type MemoryDraft, type RecallAnswer, type StoreResult } from '../engine/index.js';
 import { clusterSummaryFields } from './cluster-fields.js';
 import { errorFields } from './errors.js';
@@ -144,9 +144,9 @@ export function spaceFields(summary: SpaceSummary, node: string): Wire<'SpaceAns
   };
 }
 
-export function healthFields(status: EngineStatus, membership: Membership): Wire<'Health'> {
+export function healthFields(status: EngineStatus, membership: Membership, placement: PlacementView): Wire<'Health'> {
   const { nodeId, version, uptimeMs } = status;
-  const health = healthOfNode(status, membership);
+  const health = healthOfNode(status, membership, placement);
   return {
     status: health.status,
     node: nodeId,
@@ -161,21 +161,22 @@ export function healthFields(status: EngineStatus, membership: Membership): Wire
  * The node's own health. That others are dead is no fault of this one, so it does not count here: a supervisor that
  * restarts what is not healthy would otherwise take down the rest of a cluster that lost a node.
  */
-function healthOfNode({ health }: EngineStatus, membership: Membership): EngineHealth {
-  const reasons = [membership.trouble(), reasonForming(membership)].filter((reason) => reason !== undefined);
+function healthOfNode({ health }: EngineStatus, membership: Membership, placement: PlacementView): EngineHealth {
+  const trouble = membership.trouble();
+  const reasons = [...(trouble === undefined ? [] : [trouble]), ...reasonsUnready(membership, placement)];
   if (reasons.length === 0) return health;
   return { status: health.status === 'failed' ? 'failed' : 'degraded', reasons: [...health.reasons, ...reasons] };
 }
 
-/** A node that belongs to no cluster although it should takes no writes. */
-export function readinessOf({ ready, reasons }: { readonly ready: boolean; readonly reasons: readonly string[] }, membership: Membership): { ready: boolean; reasons: string[] } {
-  const forming = reasonForming(membership);
-  return { ready: ready && forming === undefined, reasons: [...reasons, ...(forming === undefined ? [] : [forming])] };
+/** A node that belongs to no cluster although it should, or does not know who holds what, is of no use to a client yet. */
+export function readinessOf({ ready, reasons }: { readonly ready: boolean; readonly reasons: readonly string[] }, membership: Membership, placement: PlacementView): { ready: boolean; reasons: string[] } {
+  const unready = reasonsUnready(membership, placement);
+  return { ready: ready && unready.length === 0, reasons: [...reasons, ...unready] };
 }
 
-export function statusFields(status: EngineStatus, membership: Membership): Wire<'SystemStatus'> {
+export function statusFields(status: EngineStatus, membership: Membership, placement: PlacementView): Wire<'SystemStatus'> {
   const { log, store } = status;
-  const health = healthOfNode(status, membership);
+  const health = healthOfNode(status, membership, placement);
   return {
     node: status.nodeId,
     version: status.version,

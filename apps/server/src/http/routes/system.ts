@@ -7,7 +7,7 @@ import { healthFields, readinessOf, statusFields } from '../wire.js';
 const { ref } = schemas;
 const tags = ['System'];
 
-export function systemRoutes(server: HttpServer, { engine, membership, metrics, onShutdownRequested }: RouteContext): void {
+export function systemRoutes(server: HttpServer, { engine, membership, placement, metrics, onShutdownRequested }: RouteContext): void {
   server.get(
     '/livez',
     { schema: { operationId: 'livez', tags, summary: 'Whether the process runs', response: { 200: Type.Object({ alive: Type.Boolean() }, { description: 'It runs.' }) } } },
@@ -21,11 +21,12 @@ export function systemRoutes(server: HttpServer, { engine, membership, metrics, 
         operationId: 'readyz',
         tags,
         summary: 'Whether requests should be sent here',
+        description: '503, with the reasons, while the node stops or has failed, and in a cluster before it belongs to one and knows from its map who holds what.',
         response: { 200: ref(schemas.Readiness), 503: ref(schemas.Readiness) },
       },
     },
     (_request, reply) => {
-      const { ready, reasons } = readinessOf(engine.ready(), membership);
+      const { ready, reasons } = readinessOf(engine.ready(), membership, placement);
       reply.code(ready ? 200 : 503);
       return { ready, reasons };
     },
@@ -44,7 +45,7 @@ export function systemRoutes(server: HttpServer, { engine, membership, metrics, 
         },
       },
       (_request, reply) => {
-        const health = healthFields(engine.status(), membership);
+        const health = healthFields(engine.status(), membership, placement);
         reply.code(health.status === 'failed' ? 503 : 200);
         return health;
       },
@@ -54,7 +55,7 @@ export function systemRoutes(server: HttpServer, { engine, membership, metrics, 
   server.get(
     '/api/v1/system/status',
     { schema: { operationId: 'systemStatus', tags, summary: 'What `engram status` shows', response: { 200: ref(schemas.SystemStatus) } } },
-    () => statusFields(engine.status(), membership),
+    () => statusFields(engine.status(), membership, placement),
   );
 
   server.get(
