@@ -12,7 +12,7 @@ export interface PlacedAttempt extends StoreAttempt {
 interface Answer {
   /** 0 when none came. */
   readonly status: number;
-  readonly body: { readonly id?: string; readonly durability?: { readonly requested: string }; readonly error?: { readonly code: string; readonly node?: string; readonly indeterminate?: boolean } } | undefined;
+  readonly body: { readonly id?: string; readonly durability?: { readonly requested: string; readonly copies: number }; readonly error?: { readonly code: string; readonly node?: string; readonly indeterminate?: boolean } } | undefined;
   readonly link?: string;
 }
 
@@ -23,6 +23,8 @@ interface Asked {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** Of three copies. */
+const copiesAtLeast: Readonly<Record<string, number>> = { local: 1, replica: 2, quorum: 2, all: 3 };
 /** Statuses after which the very same request may succeed. */
 const again = new Set([0, 421, 429, 503, 504]);
 /** How long nobody asks a node that did not answer. */
@@ -46,8 +48,7 @@ export class DrillClient {
     const asked: Asked = { method: 'POST', path: '/api/v1/memory', body: { content, memory_space: space, ...(id === undefined ? {} : { id }) }, headers: { 'idempotency-key': token } };
     const { status, body, first } = await this.#persist(asked, draws, limitMs);
     if (status === 200 || status === 201) {
-      attempt.id = body!.id!;
-      attempt.outcome = 'ok';
+      this.#acknowledged(attempt, body);
     } else if (!again.has(status)) {
       // Only of a first request does a refusal say that nothing was stored.
       if (first) attempt.outcome = 'fail';
@@ -67,8 +68,7 @@ export class DrillClient {
     const { token, content, space } = attempt;
     const { status, body } = await this.#call(node, { method: 'POST', path: '/api/v1/memory', body: { content, memory_space: space }, headers: { 'idempotency-key': token } }, 1_500);
     if (status === 200 || status === 201) {
-      attempt.id = body!.id!;
-      attempt.outcome = 'ok';
+      this.#acknowledged(attempt, body);
       return true;
     }
     return (status === 421 ? this.#cluster.named(body?.error?.node) : undefined) ?? false;
@@ -95,6 +95,14 @@ export class DrillClient {
   async get(node: DrillNode, space: string, id: string): Promise<{ readonly status: number; readonly content?: string }> {
     const { status, body } = await this.#call(node, { method: 'GET', path: `/api/v1/memory/${id}?space=${space}` }, 20_000);
     return { status, ...(body as { content?: string } | undefined) };
+  }
+
+  #acknowledged(attempt: PlacedAttempt, body: Answer['body']): void {
+    attempt.id = body!.id!;
+    attempt.outcome = 'ok';
+    const { requested, copies = 0 } = body!.durability ?? {};
+    const { ack } = this.#cluster;
+    if (requested !== ack || copies < (copiesAtLeast[ack] ?? 1)) this.oddities.push(`${attempt.token} in ${attempt.space} was acknowledged with ${JSON.stringify(body!.durability)} where ${ack} was asked for`);
   }
 
   async #persist(asked: Asked, draws: Random, limitMs: number): Promise<Answer & { readonly first: boolean }> {

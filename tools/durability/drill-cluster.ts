@@ -1,11 +1,11 @@
 /** The nodes of a drill: started, killed, stopped and continued by their own process ids, and asked what they think. */
 import { appendFileSync, mkdirSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Random } from '@engram/kernel';
 import { Agent, request } from 'undici';
 import { ClusterProcesses, joinedWith, viewOf, type ClusterNodeProcess } from '../harness/cluster-processes.js';
+import { quietPorts } from '../harness/quiet-ports.js';
 
 export interface DrillNode {
   readonly name: string;
@@ -39,6 +39,8 @@ export interface DrillClusterOptions {
 export class DrillCluster {
   readonly nodes: readonly DrillNode[];
   readonly directory: string;
+  /** What every store is acknowledged at. */
+  readonly ack: string;
   /** Keeps connections, and gives up on what stands still. */
   readonly agent = new Agent({ connections: 64, connectTimeout: 2_000, headersTimeout: 30_000, bodyTimeout: 30_000 });
   readonly #processes: ClusterProcesses;
@@ -71,8 +73,9 @@ export class DrillCluster {
     }
   }
 
-  private constructor({ directory }: DrillClusterOptions, processes: ClusterProcesses, environment: Readonly<Record<string, string>>, nodes: readonly DrillNode[]) {
+  private constructor({ directory, ack }: DrillClusterOptions, processes: ClusterProcesses, environment: Readonly<Record<string, string>>, nodes: readonly DrillNode[]) {
     this.directory = directory;
+    this.ack = ack;
     this.#processes = processes;
     this.#environment = environment;
     this.nodes = nodes;
@@ -183,17 +186,4 @@ export async function within(limitMs: number, what: string | (() => string), hol
     if (await holds()) return performance.now() - began;
     if (performance.now() - began > limitMs) throw new Error(`after ${limitMs} ms ${typeof what === 'string' ? what : what()}`);
   }
-}
-
-/** Below the range that outgoing connections take theirs from, so that a node that is down for a while finds its port free. */
-async function quietPorts(count: number, random: Random): Promise<readonly number[]> {
-  const ports = new Set<number>();
-  while (ports.size < count) {
-    const port = 12_000 + random.below(18_000);
-    const server = createServer();
-    const free = await new Promise<boolean>((settle) => server.once('error', () => settle(false)).listen(port, '127.0.0.1', () => settle(true)));
-    if (free) ports.add(port);
-    server.close();
-  }
-  return [...ports];
 }

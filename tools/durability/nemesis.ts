@@ -16,8 +16,11 @@ export interface Outage {
 }
 
 export interface NemesisOptions {
+  /** How many kills and how many stops there are at least. None of both means a quiet run. */
   readonly kills: number;
   readonly stops: number;
+  /** Asked before each further fault once all of those have begun: whether there is still something to disturb. */
+  readonly goOn: () => boolean;
   readonly spaces: readonly { readonly space: string; readonly partition: number }[];
   /** How many nodes are away at the same time at most. */
   readonly away: number;
@@ -38,16 +41,22 @@ export class Nemesis {
   readonly #client: DrillClient;
   readonly #options: NemesisOptions;
   readonly #busy = new Set<DrillNode>();
-  #kills: number;
-  #stops: number;
-  #done = 0;
+  readonly #begun = { kill: 0, stop: 0 };
+  readonly #done = { kill: 0, stop: 0 };
 
   constructor(cluster: DrillCluster, client: DrillClient, options: NemesisOptions) {
     this.#cluster = cluster;
     this.#client = client;
     this.#options = options;
-    this.#kills = options.kills;
-    this.#stops = options.stops;
+  }
+
+  /** How many kills are over: the node came back. */
+  get kills(): number {
+    return this.#done.kill;
+  }
+
+  get stops(): number {
+    return this.#done.stop;
   }
 
   async run(): Promise<void> {
@@ -56,23 +65,30 @@ export class Nemesis {
   }
 
   async #hand(draws: Random): Promise<void> {
-    while (this.#kills + this.#stops > 0) {
+    for (let fault = this.#next(draws); fault; fault = this.#next(draws)) {
+      this.#begun[fault] += 1;
       const node = this.#victim(await this.#cluster.partitions(), draws);
       this.#busy.add(node);
-      const kills = draws.float() * (this.#kills + this.#stops) < this.#kills;
-      if (kills) this.#kills -= 1;
-      else this.#stops -= 1;
       try {
-        await (kills ? this.#killAndRestart(node, draws) : this.#stopAndResume(node, draws));
+        await (fault === 'kill' ? this.#killAndRestart(node, draws) : this.#stopAndResume(node, draws));
       } catch (error) {
         this.complaints.push(`${node.name} did not come back: ${(error as Error).message.slice(0, 2_000)}`);
         return;
       }
       this.#busy.delete(node);
-      this.#done += 1;
-      if (this.#done % 5 === 0) this.#options.progress(`${this.#done} of ${this.#options.kills + this.#options.stops} faults`);
+      this.#done[fault] += 1;
+      if ((this.kills + this.stops) % 5 === 0) this.#options.progress(`${this.kills} kills, ${this.stops} stops`);
       await pause(200 + draws.below(1_500));
     }
+  }
+
+  /** Kills and stops are mixed in the proportion in which they were asked for, also beyond those. */
+  #next(draws: Random): 'kill' | 'stop' | undefined {
+    const { kills, stops, goOn } = this.#options;
+    let [kill, stop] = [Math.max(0, kills - this.#begun.kill), Math.max(0, stops - this.#begun.stop)];
+    if (kill + stop === 0 && goOn()) [kill, stop] = [kills, stops];
+    if (kill + stop === 0) return undefined;
+    return draws.float() * (kill + stop) < kill ? 'kill' : 'stop';
   }
 
   /** Whoever leads a space, more often than not: those that were away lead nothing, and killing them only shows that they catch up. */

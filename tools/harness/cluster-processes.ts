@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { request } from 'undici';
-import { startServerProcess, type ServerProcess } from './server-process.js';
+import { startServerProcess, type ServerOptions, type ServerProcess } from './server-process.js';
 
 /** What `/api/v1/cluster/health` says, as far as it is of use here. */
 export interface ClusterView {
@@ -13,11 +13,9 @@ export interface ClusterView {
   readonly dead_nodes: number;
 }
 
-export interface ClusterNodeOptions {
+export interface ClusterNodeOptions extends Pick<ServerOptions, 'environment' | 'nodeArguments' | 'from' | 'ports' | 'logFile'> {
   readonly name: string;
   readonly swimPort: number;
-  readonly environment?: Readonly<Record<string, string>>;
-  readonly nodeArguments?: readonly string[];
 }
 
 export interface ClusterNodeProcess extends ServerProcess {
@@ -36,13 +34,13 @@ export class ClusterProcesses {
   }
 
   /** Resolves when it answers, which it does before it belongs to a cluster. A name that was used before has its data of then. */
-  async start({ name, swimPort, environment = {}, nodeArguments = [] }: ClusterNodeOptions): Promise<ClusterNodeProcess> {
+  async start({ name, swimPort, environment, ...options }: ClusterNodeOptions): Promise<ClusterNodeProcess> {
     const dataDirectory = join(this.directory, name);
     const starting = startServerProcess({
-      dataDirectory,
       from: 'build',
+      ...options,
+      dataDirectory,
       until: '/livez',
-      nodeArguments,
       arguments: ['--cluster-mode', 'distributed', '--node-id', name, '--swim-port', `${swimPort}`],
       environment: { NODE_ENV: 'production', ENGRAM_CLUSTER_SWIM_PRESET: 'fast', ENGRAM_CLUSTER_NAME: 'process-test', ...environment },
     });

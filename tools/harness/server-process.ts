@@ -1,6 +1,6 @@
 /** A real engram server in a process of its own, started on loopback ports that are free. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { appendFileSync, existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { resolve } from 'node:path';
 import { request } from 'undici';
@@ -13,6 +13,10 @@ export interface ServerOptions {
   /** `build` runs what users install; `source` needs no build. @default the build when there is one */
   readonly from?: 'build' | 'source';
   readonly arguments?: readonly string[];
+  /** @default free ones */
+  readonly ports?: { readonly http: number; readonly grpc: number };
+  /** Where all that it prints is appended. */
+  readonly logFile?: string;
   /** Options of Node itself, such as `--cpu-prof`. */
   readonly nodeArguments?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
@@ -23,6 +27,8 @@ export interface ServerOptions {
 export interface ServerProcess {
   readonly url: string;
   readonly grpcAddress: string;
+  /** What `engram` was given. */
+  readonly arguments: readonly string[];
   readonly pid: number;
   /** Milliseconds from the spawn until it said it was ready. */
   readonly startMs: number;
@@ -32,20 +38,17 @@ export interface ServerProcess {
 
 /** Starts a server and waits until it is ready. @throws Error with its output when it does not become so within 60 s. */
 export async function startServerProcess(options: ServerOptions): Promise<ServerProcess> {
-  const [httpPort, grpcPort] = await freePorts(2);
+  const { http: httpPort, grpc: grpcPort } = options.ports ?? (await twoFreePorts());
   const built = resolve(root, 'apps/server/dist/main.js');
   const from = options.from ?? (existsSync(built) ? 'build' : 'source');
-  const entry =
-    from === 'build'
-      ? [resolve(root, 'apps/server/bin/engram.js')]
-      : ['--conditions=@engram/source', '--import', 'tsx', resolve(root, 'apps/server/src/main.ts')];
   const began = performance.now();
+  const args = ['start', '--data-dir', options.dataDirectory, '--http-port', `${httpPort}`, '--grpc-port', `${grpcPort}`, ...(options.arguments ?? [])];
   const child = spawn(
     process.execPath,
-    [...(options.nodeArguments ?? []), ...entry, 'start', '--data-dir', options.dataDirectory, '--http-port', `${httpPort}`, '--grpc-port', `${grpcPort}`, ...(options.arguments ?? [])],
+    [...(options.nodeArguments ?? []), ...engramCommand(from), ...args],
     { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...options.environment } },
   );
-  const output = keepTail(child);
+  const output = keepTail(child, options.logFile);
   const exited = new Promise<number | null>((settle) => child.once('exit', (code) => settle(code)));
   const url = `http://127.0.0.1:${httpPort}`;
   let gone = false;
@@ -66,6 +69,7 @@ export async function startServerProcess(options: ServerOptions): Promise<Server
   return {
     url,
     grpcAddress: `127.0.0.1:${grpcPort}`,
+    arguments: args,
     pid: child.pid!,
     startMs: performance.now() - began,
     output,
@@ -76,15 +80,28 @@ export async function startServerProcess(options: ServerOptions): Promise<Server
   };
 }
 
-/** The last 64 KiB of what a process printed. */
-function keepTail(child: ChildProcess): () => string {
+/** What Node is given to run `engram`, before the command's own arguments. */
+export function engramCommand(from: 'build' | 'source'): readonly string[] {
+  return from === 'build'
+    ? [resolve(root, 'apps/server/bin/engram.js')]
+    : ['--conditions=@engram/source', '--import', 'tsx', resolve(root, 'apps/server/src/main.ts')];
+}
+
+/** The last 64 KiB of what a process printed; all of it goes to the file, if there is one. */
+function keepTail(child: ChildProcess, logFile: string | undefined): () => string {
   let text = '';
   const keep = (chunk: Buffer): void => {
     text = (text + chunk.toString()).slice(-65_536);
+    if (logFile !== undefined) appendFileSync(logFile, chunk);
   };
   child.stdout?.on('data', keep);
   child.stderr?.on('data', keep);
   return () => text;
+}
+
+async function twoFreePorts(): Promise<{ http: number; grpc: number }> {
+  const [http, grpc] = await freePorts(2);
+  return { http: http!, grpc: grpc! };
 }
 
 /** Ports that were free a moment ago on 127.0.0.1. */
