@@ -1,6 +1,6 @@
 import type { FormationStatus } from '@engram/cluster';
 import type { DiscoveryHealth } from '@engram/discovery';
-import { parseClusterId, parseNodeId } from '@engram/kernel';
+import { parseClusterId, parseNodeId, type NodeId } from '@engram/kernel';
 import type { MemberState, SwimMetrics } from '@engram/swim';
 import { EventLog, type ClusterEvent, type ClusterEventType, type ClusterNode, type Initialized, type Membership } from '../src/cluster/index.js';
 
@@ -12,6 +12,7 @@ export class FakeMembership implements Membership {
   troubled: string | undefined;
   formed: FormationStatus = { state: 'joined', clusterId: parseClusterId('the-cluster'), reason: '' };
   discovered: DiscoveryHealth | undefined;
+  gone: ReadonlySet<NodeId> = new Set();
   #nodes: readonly ClusterNode[] = [nodeIn('node-1', 'alive')];
 
   /** Other nodes by id and state. */
@@ -29,6 +30,10 @@ export class FakeMembership implements Membership {
 
   node(id: string): ClusterNode | undefined {
     return this.#nodes.find((node) => node.id === id);
+  }
+
+  removed(): ReadonlySet<NodeId> {
+    return this.gone;
   }
 
   metrics(): SwimMetrics | undefined {

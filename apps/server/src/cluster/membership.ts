@@ -33,9 +33,14 @@ export interface Membership {
   readonly mode: 'single' | 'distributed';
   /** Name of the cluster; a node alone has none. */
   readonly cluster: string | undefined;
-  /** This node included, itself first, then by id. */
+  /**
+   * This node included, itself first, then by id. Those of the roster that were not seen since this node started are
+   * among them, as dead, once they have had a moment to be seen.
+   */
   nodes(): readonly ClusterNode[];
   node(id: NodeId): ClusterNode | undefined;
+  /** Nodes that were taken out of the cluster for good. They are counted nowhere, whatever is heard of their processes. */
+  removed(): ReadonlySet<NodeId>;
   /** Absent for a node that runs alone: nothing ever happens to it. */
   readonly events: EventLog<ClusterEvent> | undefined;
   metrics(): SwimMetrics | undefined;
@@ -56,7 +61,7 @@ export interface Membership {
 
 /** Other nodes by state, this one not counted. */
 export function peersOf(membership: Membership): Record<MemberState, number> {
-  return countStates(membership.nodes().filter(({ self }) => !self).map(({ state }) => state));
+  return countStates(counted(membership).filter(({ self }) => !self).map(({ state }) => state));
 }
 
 /** Why the node takes no writes yet; undefined once it belongs to a cluster, and for a node that runs alone. */
@@ -76,9 +81,14 @@ export function reasonsUnready(membership: Membership, placement: PlacementView)
   ];
 }
 
-/** All nodes, this one counted. */
+/** All nodes of the roster and all members, this one counted; those that were removed are not. */
 export function healthOfCluster(membership: Membership): ClusterHealth {
-  return clusterHealth(membership.nodes().map(({ state }) => state));
+  return clusterHealth(counted(membership).map(({ state }) => state));
+}
+
+function counted(membership: Membership): readonly ClusterNode[] {
+  const removed = membership.removed();
+  return membership.nodes().filter(({ id }) => !removed.has(id));
 }
 
 /** What the server starts and stops beside looking at it. */
@@ -94,6 +104,9 @@ export interface ClusterPart extends Membership {
   /** Keeps an event about this node for those who follow. */
   note(type: ClusterEventType, detail: string): void;
 }
+
+/** Of a cluster that nobody was taken out of. */
+export const nobody: ReadonlySet<NodeId> = new Set();
 
 /** A node that runs alone: a cluster of itself, which no socket is opened for. */
 export class LoneMembership implements ClusterPart {
@@ -113,6 +126,10 @@ export class LoneMembership implements ClusterPart {
 
   node(id: NodeId): ClusterNode | undefined {
     return id === this.#self.id ? this.#self : undefined;
+  }
+
+  removed(): ReadonlySet<NodeId> {
+    return nobody;
   }
 
   metrics(): undefined {

@@ -2,9 +2,11 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { unseenMs } from '@engram/cluster';
 import { parseNodeId } from '@engram/kernel';
 import { systemRandom } from '@engram/kernel/node';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { mapOf } from '../../test/fake-placement.js';
 import { resolveConfig } from '../config/index.js';
 import { openSwimMembership, type SwimMembershipOptions } from './swim-membership.js';
 import { healthOfCluster, peersOf, type ClusterPart } from './membership.js';
@@ -31,12 +33,16 @@ interface Asked {
   readonly bind?: string;
   readonly env?: Record<string, string>;
   readonly holdsMemories?: boolean;
+  readonly roster?: readonly string[];
+  readonly removed?: readonly string[];
+  /** By how much the clock is ahead. */
+  readonly aheadMs?: () => number;
 }
 
 /** Membership only tells it things; what it makes of them has tests of its own. */
-function withoutReplication(id: string): SwimMembershipOptions['replicated'] {
+function withoutReplication(id: string, roster: readonly string[] | undefined): SwimMembershipOptions['replicated'] {
   const card = { id: parseNodeId(id), storageId: `disk-of-${id}`, addresses: {}, zone: '', rack: '', capacity: 1 };
-  return { card, belongTo: () => Promise.resolve(), members: () => undefined, serves: () => undefined, leave: () => Promise.resolve() };
+  return { card, map: () => roster && mapOf('the-cluster', roster.map(parseNodeId)), belongTo: () => Promise.resolve(), members: () => undefined, serves: () => undefined, leave: () => Promise.resolve() };
 }
 
 /** The engine has made it by then. */
@@ -46,14 +52,14 @@ function dataOf(id: string): string {
   return path;
 }
 
-async function member(id: string, { seed, bind = '127.0.0.1:0', env = {}, holdsMemories = false }: Asked = {}): Promise<ClusterPart & { readonly warned: string[] }> {
+async function member(id: string, { seed, bind = '127.0.0.1:0', env = {}, holdsMemories = false, roster, removed = [], aheadMs = () => 0 }: Asked = {}): Promise<ClusterPart & { readonly warned: string[] }> {
   const warned: string[] = [];
   const { config } = resolveConfig({
     env: { ENGRAM_CLUSTER_ENABLED: 'true', ENGRAM_CLUSTER_SWIM_PRESET: 'fast', ENGRAM_CLUSTER_SWIM_BIND: bind, ...(seed?.address ? { ENGRAM_CLUSTER_DISCOVERY_STATIC_SEEDS: seed.address } : {}), ...env },
     flags: {},
   });
   const note = (_details: object, message: string): void => void warned.push(message);
-  const opened = await openSwimMembership({ config: config.cluster, nodeId: parseNodeId(id), dataDirectory: dataOf(id), holdsMemories, random: systemRandom(), replicated: withoutReplication(id), wallClockMs: Date.now, log: { info: () => undefined, warn: note, error: note } });
+  const opened = await openSwimMembership({ config: config.cluster, nodeId: parseNodeId(id), dataDirectory: dataOf(id), holdsMemories, random: systemRandom(), replicated: withoutReplication(id, roster), removed: () => new Set(removed.map(parseNodeId)), wallClockMs: () => Date.now() + aheadMs(), log: { info: () => undefined, warn: note, error: note } });
   open.push(opened);
   return Object.assign(opened, { warned });
 }
@@ -165,6 +171,38 @@ describe('forming a cluster', () => {
     await one.join(services);
     expect(one.formation()).toMatchObject({ state: 'forming', reason: expect.stringContaining('memories that it stored while it ran alone') as string });
     expect((await one.initialize()).created).toBe(true);
+  });
+});
+
+describe('a node of the roster that stays away', () => {
+  test('counts as dead after a moment, also when membership has never heard of it', async () => {
+    let aheadMs = 0;
+    const one = await member('one', { roster: ['one', 'two', 'three'], aheadMs: () => aheadMs });
+    await one.join(services);
+    const two = await member('two', { seed: one });
+    await two.join(services);
+    await expect.poll(() => states(one)).toEqual(['one alive self', 'two alive']);
+    aheadMs = unseenMs;
+    expect(states(one)).toEqual(['one alive self', 'three dead', 'two alive']);
+    expect(one.node(parseNodeId('three'))).toMatchObject({ state: 'dead', epoch: 0, incarnation: 0 });
+    expect(healthOfCluster(one)).toEqual({ status: 'degraded', totalNodes: 3, aliveNodes: 2, suspectNodes: 0, deadNodes: 1 });
+    expect(peersOf(one)).toEqual({ alive: 1, suspect: 0, dead: 1, left: 0 });
+    const three = await member('three', { seed: one });
+    await three.join(services);
+    await expect.poll(() => healthOfCluster(one)).toMatchObject({ status: 'healthy', totalNodes: 3, aliveNodes: 3 });
+  });
+
+  test('counts nowhere once it was removed, alive or not', async () => {
+    const one = await member('one', { roster: ['one'], removed: ['two'] });
+    await one.join(services);
+    const two = await member('two', { seed: one });
+    await two.join(services);
+    await expect.poll(() => states(one)).toEqual(['one alive self', 'two alive']);
+    expect(healthOfCluster(one)).toMatchObject({ status: 'healthy', totalNodes: 1, aliveNodes: 1, deadNodes: 0 });
+    await two.leave(5_000);
+    await expect.poll(() => states(one)).toEqual(['one alive self', 'two left']);
+    expect(healthOfCluster(one)).toMatchObject({ totalNodes: 1, deadNodes: 0 });
+    expect(peersOf(one)).toEqual({ alive: 0, suspect: 0, dead: 0, left: 0 });
   });
 });
 

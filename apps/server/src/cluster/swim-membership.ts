@@ -5,7 +5,7 @@
  * discovery --seeds--> SWIM --who is alive--> formation --which cluster--> SWIM, and the file that keeps it
  * ```
  */
-import type { FormationRecord, FormationStatus, JoinedHow } from '@engram/cluster';
+import { unseenMs, type FormationRecord, type FormationStatus, type JoinedHow } from '@engram/cluster';
 import type { Discovery, DiscoveryHealth, DiscoveryMetrics } from '@engram/discovery';
 import { EngramError, parseClusterId, type ClusterId, type NodeId, type Random } from '@engram/kernel';
 import { createSwim, Keyring, type CreateSwimOptions, type MemberChange, type SwimMember, type SwimMetrics, type SwimNode, type SwimOptions } from '@engram/swim';
@@ -14,7 +14,7 @@ import { ClusterFile } from './cluster-file.js';
 import { cardOf, nodeMetadata, type ClusterNode, type NodeMetadata, type NodeServices } from './cluster-node.js';
 import { EventLog } from './event-log.js';
 import { Formation, type Initialized } from './formation.js';
-import type { ClusterEvent, ClusterEventType, ClusterPart } from './membership.js';
+import { nobody, type ClusterEvent, type ClusterEventType, type ClusterPart } from './membership.js';
 import { peerDiscovery } from './peer-discovery.js';
 import { PeerFile, withKnownPeers } from './peer-file.js';
 import type { ReplicatedNode } from './replicated-node.js';
@@ -28,7 +28,9 @@ export interface SwimMembershipOptions {
   readonly holdsMemories: boolean;
   readonly random: Random;
   /** What begins to replicate once the node belongs to a cluster. */
-  readonly replicated: Pick<ReplicatedNode, 'card' | 'belongTo' | 'members' | 'serves' | 'leave'>;
+  readonly replicated: Pick<ReplicatedNode, 'card' | 'belongTo' | 'map' | 'members' | 'serves' | 'leave'>;
+  /** Nodes that were taken out of the cluster for good. @default nobody was */
+  readonly removed?: () => ReadonlySet<NodeId>;
   readonly wallClockMs: () => number;
   readonly log: MembershipLog;
 }
@@ -84,6 +86,7 @@ class SwimMembership implements ClusterPart {
   readonly #formation: Formation;
   readonly #peers: PeerFile;
   readonly #replicated: SwimMembershipOptions['replicated'];
+  readonly #removed: () => ReadonlySet<NodeId>;
   readonly #config: Config['cluster'];
   readonly #wallClockMs: () => number;
   readonly #log: MembershipLog;
@@ -101,6 +104,7 @@ class SwimMembership implements ClusterPart {
     this.#peers = peers;
     this.#config = config;
     this.#replicated = replicated;
+    this.#removed = options.removed ?? (() => nobody);
     this.#formation = new Formation(
       { file, send: (to, bytes) => swim.send(to, bytes), onJoined: (clusterId, how, founded) => this.#belong(clusterId, how, founded) },
       random,
@@ -116,13 +120,17 @@ class SwimMembership implements ClusterPart {
   }
 
   nodes(): readonly ClusterNode[] {
-    const nodes = this.#swim.members.all.map((member) => this.#nodeOf(member));
+    const nodes = [...this.#swim.members.all.map((member) => this.#nodeOf(member)), ...this.#unseen()];
     return nodes.sort((a, b) => Number(b.self) - Number(a.self) || (a.id < b.id ? -1 : 1));
   }
 
   node(id: NodeId): ClusterNode | undefined {
     const member = this.#swim.members.get(id);
-    return member && this.#nodeOf(member);
+    return member ? this.#nodeOf(member) : this.#unseen().find((node) => node.id === id);
+  }
+
+  removed(): ReadonlySet<NodeId> {
+    return this.#removed();
   }
 
   metrics(): SwimMetrics {
@@ -321,6 +329,14 @@ class SwimMembership implements ClusterPart {
     }
     this.#append(type, node);
     this.#meet();
+  }
+
+  /** Of a node that stays away while others are started anew, membership never hears; the roster knows that it belongs. */
+  #unseen(): readonly ClusterNode[] {
+    const deadSinceMs = this.#startedAtMs + unseenMs;
+    if (this.#wallClockMs() < deadSinceMs) return [];
+    const roster = this.#replicated.map()?.roster ?? [];
+    return roster.filter(({ id }) => this.#swim.members.get(id) === undefined).map(({ id }) => ({ id, state: 'dead', epoch: 0, incarnation: 0, changedAtMs: deadSinceMs, self: false }));
   }
 
   #ownChange(type: 'isolated' | 'rejoined', message: string): void {

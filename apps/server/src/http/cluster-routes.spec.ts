@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net';
+import { parseNodeId } from '@engram/kernel';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { FakeMembership } from '../../test/fake-membership.js';
 import { FakePlacement } from '../../test/fake-placement.js';
@@ -56,6 +57,18 @@ describe('a node of a cluster', () => {
         status: 200,
         body: { status: 'healthy', reasons: [], cluster: { cluster: 'test', status: 'critical', total_nodes: 5, alive_nodes: 2, suspect_nodes: 1, dead_nodes: 2 } },
       });
+    }
+  });
+
+  test('counts nowhere what was removed from the cluster, whatever state its process is in', async () => {
+    membership.gone = new Set(['node-2', 'node-4'].map(parseNodeId));
+    try {
+      const totals = { total_nodes: 3, alive_nodes: 1, suspect_nodes: 1, dead_nodes: 1 };
+      expect(await get(node, '/api/v1/cluster/health')).toMatchObject({ body: totals });
+      expect(await get(node, '/health')).toMatchObject({ body: { cluster: totals } });
+      expect(await get(node, '/api/v1/system/status')).toMatchObject({ body: { peers: { alive: 0, suspect: 1, dead: 0, left: 1 } } });
+    } finally {
+      membership.gone = new Set();
     }
   });
 

@@ -14,7 +14,7 @@ export const ClusterNode = Type.Object(
     http: Type.Optional(Type.String({ description: 'Where it serves HTTP, as it says.' })),
     grpc: Type.Optional(Type.String({ description: 'Where it serves gRPC, as it says.' })),
     version: Type.Optional(Type.String()),
-    epoch: Type.Integer({ description: 'Grows with every start of its process.' }),
+    epoch: Type.Integer({ description: 'Grows with every start of its process; 0 for one of the roster that was not seen since the node that answers started.' }),
     incarnation: Type.Integer({ description: 'Grows whenever it refutes a rumour or says something new about itself.' }),
     changed_at: Time('When the node that answers last learned something about it.'),
   },

@@ -189,10 +189,10 @@ export const clusterHealthFields = {
   state: Type.Optional(oneOf(['forming', 'joined'], '`forming`: the node belongs to no cluster yet and takes no writes. A node that runs alone has no state.')),
   waiting_for: Type.Optional(Type.String({ description: 'While forming: what it waits for.' })),
   status: oneOf(['healthy', 'degraded', 'critical'], 'At least 80 % of the nodes alive, at least 50 %, fewer.'),
-  total_nodes: Type.Integer({ description: 'The node that answers included.' }),
+  total_nodes: Type.Integer({ description: 'Nodes of the roster and members, the node that answers included. One that was decommissioned counts nowhere.' }),
   alive_nodes: Type.Integer(),
   suspect_nodes: Type.Integer(),
-  dead_nodes: Type.Integer({ description: 'Dead and left.' }),
+  dead_nodes: Type.Integer({ description: 'Dead and left, and nodes of the roster that were not seen since the node that answers started.' }),
 };
 
 export const ClusterSummary = Type.Object(clusterHealthFields, { $id: 'ClusterSummary', description: 'How many nodes there are, and how many can be worked with.' });

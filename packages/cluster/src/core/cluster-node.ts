@@ -41,7 +41,7 @@ export interface ClusterNodeOptions {
 /** How long after a change that was refused the next one is asked for. */
 const retryMs = 500;
 /** How long a node that the map names may stay unheard of after this one has started, before it counts as gone. */
-const unseenMs = 5_000;
+export const unseenMs = 5_000;
 /** How often a node that is not in the roster asks for the map: nobody sends it one unasked. */
 const strangerMs = 1_000;
 /** How long the second half of a change of voters is waited for. Renewals ask again more often than that. */
