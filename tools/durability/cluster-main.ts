@@ -161,7 +161,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 let cluster: DrillCluster | undefined;
 let violations: string[] = ['nothing was tried'];
 try {
-  cluster = await DrillCluster.start({ directory, nodes, ack: values.ack, random: random.fork('ports') });
+  cluster = await DrillCluster.start({ directory, nodes, ack: values.ack });
   violations = await drill(cluster);
 } finally {
   clearTimeout(timeIsUp);

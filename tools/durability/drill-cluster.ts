@@ -2,10 +2,9 @@
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Random } from '@engram/kernel';
 import { Agent, request } from 'undici';
-import { ClusterProcesses, joinedWith, viewOf, type ClusterNodeProcess } from '../harness/cluster-processes.js';
-import { quietPorts } from '../harness/quiet-ports.js';
+import { ClusterProcesses, whenSettled, type ClusterNodeProcess } from '../harness/cluster-processes.js';
+import { freePorts } from '../harness/free-ports.js';
 
 export interface DrillNode {
   readonly name: string;
@@ -33,7 +32,6 @@ export interface DrillClusterOptions {
   readonly directory: string;
   readonly nodes: number;
   readonly ack: string;
-  readonly random: Random;
 }
 
 export class DrillCluster {
@@ -48,9 +46,9 @@ export class DrillCluster {
 
   /** Resolves when all have formed a cluster that all of them vote in and every partition of which is led. */
   static async start(options: DrillClusterOptions): Promise<DrillCluster> {
-    const { directory, nodes: count, ack, random } = options;
+    const { directory, nodes: count, ack } = options;
     mkdirSync(join(directory, 'logs'), { recursive: true });
-    const ports = await quietPorts(count, random);
+    const ports = await freePorts(count);
     const processes = new ClusterProcesses(directory);
     const environment = {
       ENGRAM_CLUSTER_BOOTSTRAP_EXPECT: `${count}`,
@@ -128,18 +126,8 @@ export class DrillCluster {
   }
 
   /** All nodes see all others, all copies are as far as their primaries, and every partition is led by somebody who may. */
-  async healthy(limitMs: number): Promise<void> {
-    let last: unknown;
-    await within(limitMs, () => `the cluster is not healthy: ${JSON.stringify(last)}`, async () => {
-      const views = await Promise.all(this.nodes.map(({ process }) => viewOf(process).catch(() => undefined)));
-      const statuses = await Promise.all(this.nodes.map((node) => this.#ask<{ epoch: number; voters: string[]; leading: number; unshipped_entries: number; partitions: number; replicas: { lag_entries: number }[] }>(node, '/api/v1/cluster/replication/status')));
-      last = { views, statuses };
-      if (!views.every((view) => view !== undefined && joinedWith(this.nodes.length)(view))) return false;
-      const [first] = statuses;
-      if (first === undefined || first.partitions === 0) return false;
-      const led = statuses.reduce((sum, status) => sum + (status?.leading ?? 0), 0);
-      return led === first.partitions && statuses.every((status) => status !== undefined && status.epoch === first.epoch && status.voters.length >= Math.min(3, this.nodes.length) && status.unshipped_entries === 0 && status.replicas.every(({ lag_entries }) => lag_entries === 0));
-    });
+  healthy(limitMs: number): Promise<void> {
+    return whenSettled(this.nodes.map(({ process }) => process), limitMs);
   }
 
   /** Who holds what, as any node that answers knows it. */

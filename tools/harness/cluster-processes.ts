@@ -13,6 +13,16 @@ export interface ClusterView {
   readonly dead_nodes: number;
 }
 
+/** What `/api/v1/cluster/replication/status` says, as far as it is of use here. */
+export interface ReplicationView {
+  readonly epoch: number;
+  readonly voters: readonly string[];
+  readonly partitions: number;
+  readonly leading: number;
+  readonly unshipped_entries: number;
+  readonly replicas: readonly { readonly lag_entries: number }[];
+}
+
 export interface ClusterNodeOptions extends Pick<ServerOptions, 'environment' | 'nodeArguments' | 'from' | 'ports' | 'logFile'> {
   readonly name: string;
   readonly swimPort: number;
@@ -54,9 +64,17 @@ export class ClusterProcesses {
   }
 }
 
-export async function viewOf({ url }: Pick<ServerProcess, 'url'>): Promise<ClusterView> {
-  const { body } = await request(`${url}/api/v1/cluster/health`);
-  return (await body.json()) as ClusterView;
+export function viewOf(node: Pick<ServerProcess, 'url'>): Promise<ClusterView> {
+  return ask(node, '/api/v1/cluster/health');
+}
+
+export function replicationOf(node: Pick<ServerProcess, 'url'>): Promise<ReplicationView> {
+  return ask(node, '/api/v1/cluster/replication/status');
+}
+
+async function ask<Answer>({ url }: Pick<ServerProcess, 'url'>, path: string): Promise<Answer> {
+  const { body } = await request(`${url}${path}`, { signal: AbortSignal.timeout(5_000) });
+  return (await body.json()) as Answer;
 }
 
 /** Asks all of them until what they say is right. @throws Error with what they say and have printed when it is not by then. */
@@ -66,6 +84,33 @@ export async function whenAll(nodes: readonly ClusterNodeProcess[], isRight: (vi
     if (views.every(isRight)) return views;
     if (performance.now() - began > limitMs) throw new Error(`after ${limitMs} ms the nodes still say ${JSON.stringify(views)}\n${nodes.map(({ name, output }) => `── ${name}\n${output()}`).join('\n')}`);
   }
+}
+
+/**
+ * Resolves when nothing is under way any more: all of them see all others and know one map, every partition is led by
+ * somebody who may, and every copy is as far as its primary.
+ *
+ * @throws Error with what they say when it is not so by then.
+ */
+export async function whenSettled(nodes: readonly Pick<ServerProcess, 'url'>[], limitMs = 60_000): Promise<void> {
+  for (const began = performance.now(); ; await pause(50)) {
+    const views = await Promise.all(nodes.map((node) => viewOf(node).catch(String)));
+    const statuses = await Promise.all(nodes.map((node) => replicationOf(node).catch(String)));
+    if (areSettled(views, statuses)) return;
+    if (performance.now() - began > limitMs) throw new Error(`after ${limitMs} ms the cluster has not settled: ${JSON.stringify({ views, statuses })}`);
+  }
+}
+
+function areSettled(views: readonly (ClusterView | string)[], statuses: readonly (ReplicationView | string)[]): boolean {
+  const [first] = statuses;
+  if (typeof first !== 'object' || first.partitions === 0) return false;
+  let led = 0;
+  for (const status of statuses) {
+    if (typeof status !== 'object' || status.epoch !== first.epoch || status.voters.length < Math.min(3, views.length)) return false;
+    if (status.unshipped_entries > 0 || status.replicas.some(({ lag_entries }) => lag_entries > 0)) return false;
+    led += status.leading;
+  }
+  return led === first.partitions && views.every((view) => typeof view === 'object' && joinedWith(views.length)(view));
 }
 
 /** Belongs to a cluster and sees this many nodes alive, itself among them. */

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { request } from 'undici';
-import { freePorts } from './server-process.js';
+import { freePorts } from './free-ports.js';
 
 export interface LocalServer {
   /** `127.0.0.1:port`. */

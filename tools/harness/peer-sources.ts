@@ -1,6 +1,7 @@
 /** The sources of discovery that a machine can have without a cloud: what each needs, and how nodes are told of it. */
+import { freePorts } from './free-ports.js';
 import { missing, startDnsmasq, startEtcd, type LocalServer } from './local-servers.js';
-import { freePorts } from './server-process.js';
+import { missingMulticast } from './multicast.js';
 
 export interface PeerSource {
   /** What nodes are started with; without names of nodes, which do not need to be known. */
@@ -16,6 +17,8 @@ export interface PeerSourceKind {
   /** @param swimPorts where the nodes will listen on 127.0.0.1 */
   open(swimPorts: readonly number[]): Promise<PeerSource>;
 }
+
+const multicastGroup = '239.255.79.46';
 
 export const peerSourceKinds: readonly PeerSourceKind[] = [
   {
@@ -41,10 +44,10 @@ export const peerSourceKinds: readonly PeerSourceKind[] = [
   },
   {
     name: 'multicast',
-    missing: undefined,
+    missing: await missingMulticast(multicastGroup),
     async open() {
       const [port] = (await freePorts(1)) as [number];
-      return { environment: { ENGRAM_CLUSTER_DISCOVERY_SOURCES: 'multicast', ENGRAM_CLUSTER_DISCOVERY_MULTICAST_GROUP: `239.255.79.46:${port}`, ENGRAM_CLUSTER_DISCOVERY_MULTICAST_INTERFACE: '127.0.0.1', ENGRAM_CLUSTER_DISCOVERY_MULTICAST_TTL: '0' } };
+      return { environment: { ENGRAM_CLUSTER_DISCOVERY_SOURCES: 'multicast', ENGRAM_CLUSTER_DISCOVERY_MULTICAST_GROUP: `${multicastGroup}:${port}`, ENGRAM_CLUSTER_DISCOVERY_MULTICAST_INTERFACE: '127.0.0.1', ENGRAM_CLUSTER_DISCOVERY_MULTICAST_TTL: '0' } };
     },
   },
 ];

@@ -1,9 +1,9 @@
 /** A real engram server in a process of its own, started on loopback ports that are free. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { appendFileSync, existsSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { resolve } from 'node:path';
 import { request } from 'undici';
+import { freePorts } from './free-ports.js';
 
 const root = resolve(import.meta.dirname, '../..');
 const START_LIMIT_MS = 60_000;
@@ -33,6 +33,7 @@ export interface ServerProcess {
   /** Milliseconds from the spawn until it said it was ready. */
   readonly startMs: number;
   readonly output: () => string;
+  readonly hasEnded: () => boolean;
   kill(signal: NodeJS.Signals): Promise<number | null>;
 }
 
@@ -73,6 +74,7 @@ export async function startServerProcess(options: ServerOptions): Promise<Server
     pid: child.pid!,
     startMs: performance.now() - began,
     output,
+    hasEnded: () => gone,
     kill(signal) {
       child.kill(signal);
       return exited;
@@ -102,18 +104,4 @@ function keepTail(child: ChildProcess, logFile: string | undefined): () => strin
 async function twoFreePorts(): Promise<{ http: number; grpc: number }> {
   const [http, grpc] = await freePorts(2);
   return { http: http!, grpc: grpc! };
-}
-
-/** Ports that were free a moment ago on 127.0.0.1. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((settle, fail) => server.once('error', fail).listen(0, '127.0.0.1', settle));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((settle) => server.close(settle))));
-  return ports;
 }

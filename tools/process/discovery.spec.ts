@@ -9,7 +9,7 @@ import { request } from 'undici';
 import { describe, test, type TestContext } from 'vitest';
 import { ClusterProcesses, joinedWith, viewOf, whenAll, type ClusterNodeProcess } from '../harness/cluster-processes.js';
 import { peerSourceKinds } from '../harness/peer-sources.js';
-import { freePorts } from '../harness/server-process.js';
+import { freePorts } from '../harness/free-ports.js';
 
 const engram = resolve(import.meta.dirname, '../../apps/server/bin/engram.js');
 const expectThree = { ENGRAM_CLUSTER_BOOTSTRAP_EXPECT: '3' };

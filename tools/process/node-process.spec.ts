@@ -1,11 +1,12 @@
 /** What an operator meets: the real binary, real signals, a real full disk, real damage. */
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { request } from 'undici';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startServerProcess, type ServerOptions, type ServerProcess } from '../harness/server-process.js';
+import { missingSmallDisk, SmallDisk } from '../harness/small-disk.js';
 
 const engram = resolve(import.meta.dirname, '../../apps/server/bin/engram.js');
 
@@ -99,25 +100,22 @@ describe('stopping', () => {
   });
 });
 
-const asRoot = process.getuid?.() === 0;
-if (!asRoot) console.log('skipped: the full-disk test mounts a small tmpfs and so needs root');
+if (missingSmallDisk !== undefined) console.log(`skipped: the full-disk test: ${missingSmallDisk}`);
 
-describe.runIf(asRoot)('a full disk', () => {
-  let mounted: string;
+describe.runIf(missingSmallDisk === undefined)('a full disk', () => {
+  let disk: SmallDisk;
 
   beforeEach(() => {
-    mounted = mkdtempSync(join(tmpdir(), 'engram-small-disk-'));
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', mounted]);
+    disk = new SmallDisk(24);
   });
 
   afterEach(async () => {
     await Promise.all(servers.map((server) => server.kill('SIGKILL')));
-    execFileSync('umount', [mounted]);
-    rmSync(mounted, { recursive: true, force: true });
+    disk.remove();
   });
 
   test('answers 507 to writes, serves reads, resumes when space returns, and loses nothing', async () => {
-    const data = join(mounted, 'data');
+    const data = join(disk.directory, 'data');
     const server = await start(data);
     const acknowledged = new Map<string, string>();
     const storeCounted = async (content: string): Promise<Answer> => {
@@ -127,8 +125,7 @@ describe.runIf(asRoot)('a full disk', () => {
     };
     for (let n = 0; n < 20; n += 1) await storeCounted(`before ${n}`);
 
-    const filler = join(mounted, 'filler');
-    spawnSync('dd', ['if=/dev/zero', `of=${filler}`, 'bs=64k'], { stdio: 'ignore' });
+    disk.fill();
     let refused: Answer | undefined;
     for (let n = 0; n < 500 && !refused; n += 1) {
       const answer = await storeCounted(`while filling ${n} ${'x'.repeat(20_000)}`);
@@ -138,7 +135,7 @@ describe.runIf(asRoot)('a full disk', () => {
     expect((await get(server, '/api/v1/recall?q=before')).status).toBe(200);
     expect((await get(server, '/health')).body.status).toBe('degraded');
 
-    rmSync(filler);
+    disk.empty();
     let resumed = false;
     for (let n = 0; n < 100 && !resumed; n += 1) {
       resumed = (await storeCounted('after')).status === 201;
@@ -152,10 +149,10 @@ describe.runIf(asRoot)('a full disk', () => {
   });
 });
 
-const strace = spawnSync('strace', ['-e', 'trace=none', 'true']).status === 0;
-if (!strace) console.log('skipped: the failing-fsync test injects the fault with strace, which is not here or not allowed');
+const missingTracer = await missingStrace();
+if (missingTracer !== undefined) console.log(`skipped: the failing-fsync test: ${missingTracer}`);
 
-describe.runIf(strace)('an fdatasync that fails', () => {
+describe.runIf(missingTracer === undefined)('an fdatasync that fails', () => {
   test('ends acknowledgements until a restart, which finds everything acknowledged', async () => {
     const data = join(directory, 'data');
     const server = await start(data);
@@ -218,6 +215,26 @@ describe('a damaged log', () => {
 /** Makes the fdatasyncs of a running process fail, from the moment `attached` settles until `detach`. */
 function traceFailingSync(pid: number): { attached: Promise<void>; detach: () => void } {
   const child = spawn('strace', ['-f', '-p', `${pid}`, '-e', 'trace=fdatasync', '-e', 'inject=fdatasync:error=EIO'], { stdio: ['ignore', 'ignore', 'pipe'] });
-  const attached = new Promise<void>((settle) => child.stderr.on('data', (chunk: Buffer) => chunk.toString().includes('attached') && settle()));
+  const attached = new Promise<void>((settle, fail) => {
+    let output = '';
+    child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()).includes('attached') && settle());
+    child.once('error', fail);
+    child.once('close', () => fail(new Error(`strace ended: ${output}`)));
+  });
   return { attached, detach: () => void child.kill('SIGINT') };
+}
+
+/** Why the fault cannot be injected here; undefined when it can. Where processes may trace their children alone, only trying tells. */
+async function missingStrace(): Promise<string | undefined> {
+  const idle = spawn(process.execPath, ['-e', 'setInterval(() => undefined, 1_000)'], { stdio: 'ignore' });
+  try {
+    const { attached, detach } = traceFailingSync(idle.pid!);
+    await attached;
+    detach();
+    return undefined;
+  } catch (error) {
+    return `strace is not here or may not attach to a process: ${(error as Error).message.trim()}`;
+  } finally {
+    idle.kill('SIGKILL');
+  }
 }

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { freePorts } from '../harness/server-process.js';
+import { freePorts } from '../harness/free-ports.js';
 
 const root = resolve(import.meta.dirname, '../..');
 const [, section = ''] = /^## Three nodes$([^]*?)^## /m.exec(readFileSync(join(root, 'README.md'), 'utf8')) ?? [];

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { freePorts } from '../harness/server-process.js';
+import { freePorts } from '../harness/free-ports.js';
 
 const root = resolve(import.meta.dirname, '../..');
 const readme = readFileSync(join(root, 'packages/swim/README.md'), 'utf8');
@@ -14,8 +14,8 @@ const script = /```js\n([^]*?)```/.exec(section)?.[1] ?? '';
 /** Each row of the table: what terminal 1 shows, what terminal 2 shows. */
 const rows = [...section.matchAll(/^\|(.*)\|(.*)\|$/gm)].map(([, one, two]) => [one!.trim(), two!.trim()] as const).slice(2);
 
-/** The README promises three seconds; this much is given to a machine that has other things to do. */
-const limitMs = 20_000;
+/** The README promises three seconds; a machine that has other things to do gets much more, which costs nothing where it is not needed. */
+const limitMs = 60_000;
 
 let directory: string;
 let terminals: Terminal[];

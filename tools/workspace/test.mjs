@@ -1,9 +1,11 @@
 /**
  * `npm test`: everything that gates a change, in one command. Stops at nothing: every step runs, and the end says
- * which failed. `npm test -- lint unit` runs only the steps named.
+ * which failed, and why: that comes last, as the end is all that some places show of a long output.
+ * `npm test -- lint unit` runs only the steps named.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { ensureInstalled, root } from './ensure-installed.mjs';
+import { LastLines, whatFailed } from './what-failed.mjs';
 
 ensureInstalled();
 
@@ -38,18 +40,33 @@ for (const [name, what, [command, ...args]] of steps) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;
   console.log(`\n── ${name}: ${what}`);
   const began = Date.now();
-  const { status } = spawnSync(command, args, {
-    cwd: root,
-    stdio: 'inherit',
-    shell: process.platform === 'win32',
-    env: { ...process.env, CI: '1', NX_DAEMON: 'false', NX_TUI: 'false' },
-  });
-  results.push({ name, ok: status === 0, seconds: (Date.now() - began) / 1000 });
+  const { ok, lines } = await run(command, args);
+  results.push({ name, ok, lines, seconds: (Date.now() - began) / 1000 });
 }
 
 console.log('\n── summary');
 for (const { name, ok, seconds } of results) console.log(`${ok ? 'ok  ' : 'FAIL'}  ${name.padEnd(10)} ${seconds.toFixed(1)} s`);
 const failed = results.filter(({ ok }) => !ok);
+for (const { name, lines } of failed) console.log([`\n── what failed in ${name}`, ...whatFailed(lines.lines()), ''].join('\n'));
 if (failed.length > 0) console.log(`Run one alone with: npm test -- ${failed.map(({ name }) => name).join(' ')}`);
 console.log(`${results.length - failed.length} passed, ${failed.length} failed`);
 process.exitCode = failed.length > 0 ? 1 : 0;
+
+/** Shows what it prints as it comes, and keeps its end. */
+function run(command, args) {
+  const lines = new LastLines();
+  const child = spawn(command, args, {
+    cwd: root,
+    stdio: ['inherit', 'pipe', 'pipe'],
+    shell: process.platform === 'win32',
+    env: { ...process.env, ...(process.stdout.isTTY && { FORCE_COLOR: '1' }), CI: '1', NX_DAEMON: 'false', NX_TUI: 'false' },
+  });
+  for (const [from, to] of [[child.stdout, process.stdout], [child.stderr, process.stderr]]) {
+    from.setEncoding('utf8').on('data', (text) => lines.add(text));
+    from.pipe(to, { end: false });
+  }
+  return new Promise((settle) => {
+    child.once('error', (error) => (lines.add(`${command} cannot be run: ${error.message}\n`), settle({ ok: false, lines })));
+    child.once('close', (status) => settle({ ok: status === 0, lines }));
+  });
+}

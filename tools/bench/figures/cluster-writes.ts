@@ -1,6 +1,5 @@
 /** What three processes that keep three copies cost a write, against one that keeps one. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { Random } from '@engram/kernel';
 import { Agent, request } from 'undici';
 import { DrillCluster } from '../../durability/drill-cluster.js';
 import type { Bar, Figure } from '../figure.js';
@@ -18,7 +17,7 @@ export async function measureClusterWrites(world: World): Promise<Figure> {
   const { sizes, corpus, progress } = world;
   const bodies = Array.from({ length: 4_800 }, (_, at) => liveStoreBody(corpus, at, `written-${at % SPACES}`));
   const node = await world.startNode(world.directory());
-  const cluster = await DrillCluster.start({ directory: world.directory(), nodes: 3, ack: 'quorum', random: Random.fromSeed('cluster-writes') });
+  const cluster = await DrillCluster.start({ directory: world.directory(), nodes: 3, ack: 'quorum' });
   const urls = cluster.nodes.map(({ process }) => process.url);
   const alone = new Series('one node, local (baseline)', [node.url], 'local', bodies);
   const quorum = new Series('three nodes, quorum', urls, 'quorum', bodies);

@@ -16,7 +16,7 @@ const LIMIT_MS = 60_000;
 export async function measureFailover(world: World): Promise<Figure> {
   const { sizes, progress } = world;
   const random = Random.fromSeed('failover');
-  const cluster = await DrillCluster.start({ directory: world.directory(), nodes: 3, ack: 'quorum', random });
+  const cluster = await DrillCluster.start({ directory: world.directory(), nodes: 3, ack: 'quorum' });
   const writable = new Series('SIGKILL to the next write taken');
   const promoted = new Series('SIGKILL to another primary in the map');
   const before: number[] = [];

@@ -2,7 +2,7 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { freePorts } from '../../harness/server-process.js';
+import { freePorts } from '../../harness/free-ports.js';
 
 export interface Traffic {
   /** IP headers included, each packet once. */
