@@ -24,6 +24,7 @@ const steps = [
   ['examples', 'every README example runs', ['node', 'tools/workspace/run-examples.mjs']],
   ['start', 'npm start and the README’s three lines', ['node', 'tools/workspace/check-start.mjs']],
   ['process', 'the built server as an operator meets it: signals, full disk, damage', ['npx', 'vitest', 'run', '--root', 'tools/process']],
+  ['cookbook', 'three processes answer what an operator of a new cluster tries first', [...source, 'tools/cookbook/main.ts', '--busy']],
   ['fuzz', 'a million malformed datagrams change nothing', ['npm', 'run', '--silent', 'fuzz', '-w', '@engram/swim']],
   ['kill', 'kill -9 at random moments loses nothing', [...source, 'tools/durability/main.ts', '--kills', '100']],
 ];
