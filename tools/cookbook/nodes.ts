@@ -2,9 +2,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { systemRandom } from '@engram/kernel/node';
 import { ClusterProcesses, type ClusterNodeProcess } from '../harness/cluster-processes.js';
-import { quietPorts } from '../harness/quiet-ports.js';
+import { freePorts } from '../harness/free-ports.js';
 import { shellLine } from './typed.js';
 
 export interface CookbookNode {
@@ -31,7 +30,7 @@ export class CookbookNodes {
 
   /** @param from What of `engram` is run. */
   static async create(from: 'build' | 'source'): Promise<CookbookNodes> {
-    const free = await quietPorts(9, systemRandom());
+    const free = await freePorts(9);
     return new CookbookNodes(from, [0, 1, 2].map((at) => ({ http: free[at]!, grpc: free[3 + at]!, swim: free[6 + at]! })));
   }
 
