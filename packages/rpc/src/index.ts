@@ -47,6 +47,18 @@ export {
   StoredMemory,
   StoreOutcome,
 } from './gen/engram/v1/types.js';
+export {
+  decodeSession,
+  encodeSession,
+  mergeSessions,
+  sessionClusterOf,
+  sessionHeader,
+  SessionKeeper,
+  sessionPositionsMax,
+  sessionTokenLengthMax,
+  type Session,
+  type SessionPosition,
+} from './session-token.js';
 export { Timestamp } from './gen/google/protobuf/timestamp.js';
 export { msFromTimestamp, timestampFromMs } from './timestamp.js';
 export { jsonDepthMax, type JsonObject, type JsonValue } from './json-struct.js';
