@@ -3,7 +3,7 @@ import {
   checkMap, clusterMapOf, contentOf, encodeAcceptorState, firstTable, LeaseGranter, LeaseHolder, mapChanges, ballotZero, clusterMapCodec,
   type AcceptorState, type ClusterMap, type LeaseHolderEffect, type LeaseOptions, type LeaseRequest, type MapContent, type PartitionPlacement, type RegisterState, type RosterNode, type Voter,
 } from '@engram/placement/core';
-import { ReplicationCore, type Checksum, type PartitionStatus, type ReplicationEffect, type ReplicationEvent, type ReplicationOptions, type ReplicationStart, type ReplicationStatus, type CountersSnapshot, type Lsn } from '@engram/replication/core';
+import { ReplicationCore, type Checksum, type PartitionStatus, type ReplicationEffect, type ReplicationEvent, type ReplicationOptions, type ReplicationStart, type ReplicationStatus, type CountersSnapshot, type Lsn, type SessionToken } from '@engram/replication/core';
 import type { ClusterEffect, ClusterEvent, FoundingPolicies, NodeCard, SeenNode } from './cluster-messages.js';
 import { decodeControl, encodeControl, type ControlMessage } from './control-codec.js';
 import { RegisterSeat, type RegisterOutcome } from './register-seat.js';
@@ -162,6 +162,8 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
   get steward(): NodeId | undefined { return this.#map && stewardOf(this.#map, (id) => this.#isAlive(id)); }
   /** How one partition is doing here; undefined where nothing is known of it. */
   partition(partition: number): PartitionStatus | undefined { return this.#replication?.partition(partition); }
+  /** Whether this node has applied what a token stands for; replication's `await-position` waits for it. */
+  hasApplied(token: SessionToken): boolean { return this.#replication?.hasApplied(token) === true; }
   /** How replication is doing here. Walks all partitions. */
   replicationStatus(now: Instant): ReplicationStatus | undefined { return this.#replication?.status(now); }
   /** Counts of replication since the start. */

@@ -134,10 +134,10 @@ export class Follower {
     this.#shared.effects.push({ kind: 'finish-install', id, partition: copy.partition });
   }
 
-  /** The store answered. */
-  installed(id: number): void {
+  /** The store answered. Returns the copy when that has brought it further. */
+  installed(id: number): PartitionCopy | undefined {
     const copy = this.#installing(id);
-    if (copy === undefined) return;
+    if (copy === undefined) return undefined;
     const install = copy.install!;
     const { next, finishing, checksum } = install.busy!;
     install.busy = undefined;
@@ -145,14 +145,16 @@ export class Follower {
       install.cursor = next;
       install.chunks++;
       install.checksum = checksum;
-      return this.#ack(install.stream, { partition: copy.partition, epoch: install.epoch }, next, 'ok');
+      this.#ack(install.stream, { partition: copy.partition, epoch: install.epoch }, next, 'ok');
+      return undefined;
     }
     copy.install = undefined;
-    if (copy.following?.epoch !== install.epoch || install.at.seq <= copy.durable) return;
+    if (copy.following?.epoch !== install.epoch || install.at.seq <= copy.durable) return undefined;
     copy.installed(install);
     this.#shared.counters.snapshotsReceived++;
     copy.waiting.push({ kind: 'answer-position', stream: install.stream, epoch: install.epoch, record: persist(this.#shared, copy) });
     this.settle(copy);
+    return copy;
   }
 
   installFailed(id: number): void {

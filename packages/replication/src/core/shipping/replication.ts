@@ -10,7 +10,7 @@ import { lagOf, watchLag, type PeerLag } from './lag.js';
 import { Leader } from './leader.js';
 import type { Position } from './lineage.js';
 import { LogWriter } from './log-writer.js';
-import type { AppliedEntry, CopyRecord, LoggedEntry, ReplicationEffect, ReplicationEvent } from './messages.js';
+import type { AppliedEntry, CopyRecord, LoggedEntry, ReplicationEffect, ReplicationEvent, SessionToken } from './messages.js';
 import { Offers } from './offers.js';
 import { resolveReplicationOptions, type ReplicationOptions } from './options.js';
 import { PartitionCopy } from './partition-copy.js';
@@ -128,7 +128,7 @@ export class ReplicationCore implements Core<ReplicationEvent, ReplicationEffect
       case 'stream-closed':    this.#peers.closed(event.stream, now); break;
       case 'snapshot-read':    for (const peer of this.#peers.all) this.#shipper.snapshotRead(peer, event.id, event.bytes, event.next, now); break;
       case 'snapshot-failed':  for (const peer of this.#peers.all) this.#shipper.snapshotFailed(peer, event.id); break;
-      case 'installed':        this.#follower.installed(event.id); break;
+      case 'installed':        this.#installed(event.id); break;
       case 'install-failed':   this.#follower.installFailed(event.id); break;
       default:                 unreachable(event);
     }
@@ -162,6 +162,11 @@ export class ReplicationCore implements Core<ReplicationEvent, ReplicationEffect
       partition, role: copy.reign !== undefined ? 'primary' : copy.following !== undefined ? 'replica' : 'idle', epoch: copy.reign?.epoch ?? copy.following?.epoch ?? copy.entry?.epoch ?? 0,
       promised: copy.promised, position: copy.position, committed: copy.committed, primarySeq: copy.reign === undefined ? copy.primarySeq : copy.durable, heardAt: copy.heardAt, entriesSetAside: copy.tails.entries,
     };
+  }
+
+  /** Whether this node has applied what a token stands for. `await-position` waits for it. */
+  hasApplied(token: SessionToken): boolean {
+    return this.#shared.copies.get(token.partition)?.hasApplied(token) === true;
   }
 
   /** Counts since the start. */
@@ -238,6 +243,11 @@ export class ReplicationCore implements Core<ReplicationEvent, ReplicationEffect
       this.#waiters.advanced(copy);
     }
     for (const [stream, items] of acks) this.#peers.reply(stream, { kind: 'appended', items });
+  }
+
+  #installed(id: number): void {
+    const copy = this.#follower.installed(id);
+    if (copy !== undefined) this.#waiters.advanced(copy);
   }
 
   #landed(copy: PartitionCopy, acks: Map<number, AppendedItem[]>, now: Instant): void {

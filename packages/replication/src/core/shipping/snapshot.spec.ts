@@ -28,6 +28,17 @@ test('a copy further behind than the log reaches gets a snapshot, then the log, 
   expect(cluster.take('a', 'acknowledged').map(({ durability }) => durability.copies)).toEqual([3]);
 });
 
+test('whoever waits for a write hears when a snapshot has brought it', () => {
+  const cluster = trimmed();
+  const token = { partition: 7, epoch: 1, seq: 21 };
+  cluster.dispatch('c', { kind: 'await-position', request: 5, token, waitMs: 60_000 });
+  expect(cluster.members.get('c')!.core.hasApplied(token)).toBe(false);
+  cluster.release();
+  cluster.pass(2_000);
+  expect(cluster.take('c', 'fresh')).toEqual([{ kind: 'fresh', request: 5 }]);
+  expect(cluster.members.get('c')!.core.hasApplied(token)).toBe(true);
+});
+
 test('a snapshot that is cut short goes on where it was, and sends no chunk twice that arrived', () => {
   const cluster = trimmed();
   let chunks = 0;
