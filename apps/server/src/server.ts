@@ -58,8 +58,8 @@ export async function startServer(loaded: LoadedConfig, log: Logger): Promise<Ru
     const elsewhere = replicated ? undefined : await belongsElsewhere(engine.dataDirectory);
     if (elsewhere !== undefined) log.warn({}, `${elsewhere}; until then it takes no writes`);
     engine.holdWritesWhile(() => reasonForming(part) ?? replicated?.failure ?? elsewhere);
-    const forwarder = replicated && httpForwarder(engine, replicated, part, config);
-    const routed = replicated && forwarder && routedEngine(engine, replicated, part, forwarder, metrics);
+    const forwarders = replicated && forwardersOf(engine, replicated, part, config);
+    const routed = replicated && forwarders && routedEngine(engine, replicated, part, forwarders, metrics);
     const operationsFor = routed && { operationsFor: (caller: Caller) => routed.for(caller) };
     http = createHttpServer({ engine, ...operationsFor, membership, log, metrics, limits: httpLimits(config), effectiveConfig: () => printableConfig(loaded), ...(replicated && { placement: replicated }), onShutdownRequested: () => requestShutdown() });
     const httpAddress = await listenHttp(http, config.server.http_bind);
@@ -70,13 +70,13 @@ export async function startServer(loaded: LoadedConfig, log: Logger): Promise<Ru
       log,
       metrics,
       limits: { maxMessageBytes: config.network.max_message_size },
-      ...(replicated && { addServices: (server) => replicated?.links.addService(server) }),
+      ...(replicated && { addServices: (server, forwarded) => replicated?.links.addService(server, forwarded) }),
     });
     log.info({ node: engine.nodeId, http: httpAddress, grpc: grpc.address, data: engine.dataDirectory, version }, 'the node is ready');
 
     void membership.join({ http: callable(httpAddress, membership), grpc: callable(grpc.address, membership), version });
 
-    const running = new Running(engine, http, grpc, membership, forwarder, log, config.server.shutdown_timeout_ms, httpAddress);
+    const running = new Running(engine, http, grpc, membership, forwarders, log, config.server.shutdown_timeout_ms, httpAddress);
     requestShutdown = () => void running.close('asked over HTTP');
     return running;
   } catch (error) {
@@ -102,7 +102,7 @@ class Running implements RunningServer {
     private readonly http: HttpServer,
     private readonly grpc: GrpcServer,
     private readonly membership: ClusterPart,
-    private readonly forwarder: HttpForwarder | undefined,
+    private readonly forwarders: Forwarders | undefined,
     private readonly log: Logger,
     private readonly graceMs: number,
     readonly httpAddress: string,
@@ -127,7 +127,7 @@ class Running implements RunningServer {
     const { log, graceMs } = this;
     log.info({ reason }, 'stopping');
     await Promise.all([this.membership.leave(graceMs / 2), closeHttp(this.http, graceMs / 2), this.grpc.close(graceMs / 2)]);
-    await this.forwarder?.close();
+    await Promise.all([this.forwarders?.http.close(), this.forwarders?.grpc.close()]);
     const flushed = await within(graceMs / 2, this.engine.close());
     if (!flushed) log.warn({ graceMs }, 'the store was not flushed in time; the log has everything, the next start applies it');
     log.info('stopped');
@@ -141,12 +141,22 @@ async function openMembership({ cluster }: Config, engine: Engine, replicated: R
   return openSwimMembership({ config: cluster, nodeId, dataDirectory, holdsMemories, random: systemRandom(), replicated, wallClockMs, log });
 }
 
-function httpForwarder({ nodeId: self }: Engine, replicated: ReplicatedNode, membership: ClusterPart, { network }: Config): HttpForwarder {
-  return new HttpForwarder({ self, clusterId: () => membership.formation()?.clusterId, addressOf: (node) => replicated.addressOf(node, 'http'), poolSize: network.connection_pool_size });
+/** How requests reach the node that can answer them. */
+interface Forwarders {
+  readonly http: HttpForwarder;
+  readonly grpc: GrpcForwarder;
+}
+
+function forwardersOf({ nodeId: self }: Engine, replicated: ReplicatedNode, membership: ClusterPart, { network }: Config): Forwarders {
+  const clusterId = () => membership.formation()?.clusterId;
+  return {
+    http: new HttpForwarder({ self, clusterId, addressOf: (node) => replicated.addressOf(node, 'http'), poolSize: network.connection_pool_size }),
+    grpc: new GrpcForwarder({ self, clusterId, channels: replicated.links.channels }),
+  };
 }
 
 /** Requests that this node cannot answer are passed on to the one that can. */
-function routedEngine(engine: Engine, replicated: ReplicatedNode, membership: ClusterPart, http: HttpForwarder, metrics: ServerMetrics): RoutedEngine {
+function routedEngine(engine: Engine, replicated: ReplicatedNode, membership: ClusterPart, forwarders: Forwarders, metrics: ServerMetrics): RoutedEngine {
   const clusterId = () => membership.formation()?.clusterId;
   return new RoutedEngine(engine, {
     cluster: {
@@ -157,8 +167,7 @@ function routedEngine(engine: Engine, replicated: ReplicatedNode, membership: Cl
       entriesLacking: (partition) => replicated.entriesLacking(partition),
     },
     partitionOf: (space) => replicated.partitionOf(space),
-    grpc: new GrpcForwarder({ self: engine.nodeId, clusterId, channels: replicated.links.channels }),
-    http,
+    ...forwarders,
     addressOf: (node) => replicated.addressOf(node, 'http'),
     metrics,
     random: systemRandom(),

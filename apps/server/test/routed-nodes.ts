@@ -7,13 +7,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseClusterId, parseNodeId, parseSpaceId, Random, type NodeId, type SpaceId } from '@engram/kernel';
 import { DEFAULT_PARTITIONS, partitionOf, type ClusterMap } from '@engram/placement';
-import { createMemoryClient, type MemoryClient } from '@engram/rpc';
+import { answerForwarded, createMemoryClient, peerHeaders, toFrameService, type FrameServiceOptions, type MemoryClient } from '@engram/rpc';
 import { pino } from 'pino';
 import { openEngine, type Engine } from '../src/engine/index.js';
-import { startGrpcServer, type GrpcServer } from '../src/grpc/grpc-server.js';
+import { startGrpcServer, type GrpcServer, type GrpcServerOptions } from '../src/grpc/grpc-server.js';
 import { createHttpServer, type HttpServer } from '../src/http/index.js';
 import { ServerMetrics } from '../src/metrics/index.js';
-import { GrpcForwarder, HttpForwarder, PeerChannels } from '../src/peers/index.js';
+import { forwardedByHeader, GrpcForwarder, HttpForwarder, PeerChannels } from '../src/peers/index.js';
 import { RoutedEngine, type MemoryOperations, type RoutedEngineOptions } from '../src/routing/index.js';
 import { mapOf } from './fake-placement.js';
 
@@ -36,7 +36,7 @@ export interface RoutedNode {
 interface Running extends RoutedNode {
   readonly http: HttpServer;
   readonly grpc: GrpcServer;
-  readonly forwarders: { readonly channels: PeerChannels; readonly http: HttpForwarder };
+  readonly forwarders: { readonly channels: PeerChannels; readonly http: HttpForwarder; readonly grpc: GrpcForwarder };
   map: ClusterMap;
 }
 
@@ -101,6 +101,7 @@ export class RoutedNodes {
   async end(): Promise<void> {
     for (const { http, grpc, engine, client, forwarders } of this.#nodes.values()) {
       client.close();
+      await forwarders.grpc.close();
       forwarders.channels.close();
       await forwarders.http.close(0);
       http.server.closeAllConnections();
@@ -116,6 +117,8 @@ export class RoutedNodes {
     const clusterId = () => blue;
     const channels = new PeerChannels({ addressOf: (node) => this.#nodes.get(node)?.grpcAddress, poolSize: 3, maxMessageBytes: 4 * 1024 * 1024 });
     const httpForwarder = new HttpForwarder({ self: id, clusterId, addressOf: (node) => this.#nodes.get(node)?.httpAddress, poolSize: 2 });
+    // Quick, because tests wait for it: on loopback a port answers at once or never.
+    const grpcForwarder = new GrpcForwarder({ self: id, clusterId, channels, connectTimeoutMs: 100 });
     const routed = new RoutedEngine(engine, {
       cluster: {
         map: () => this.#nodes.get(id)!.map,
@@ -125,8 +128,7 @@ export class RoutedNodes {
         entriesLacking: (partition) => this.#lacking.get(partition),
       },
       partitionOf: (space) => partitionOf(space, DEFAULT_PARTITIONS),
-      // Quick, because tests wait for it: on loopback a port answers at once or never.
-      grpc: new GrpcForwarder({ self: id, clusterId, channels, connectTimeoutMs: 100 }),
+      grpc: grpcForwarder,
       http: httpForwarder,
       addressOf: (node) => this.#nodes.get(node)?.httpAddress,
       metrics,
@@ -137,11 +139,16 @@ export class RoutedNodes {
     const operationsFor = routed.for.bind(routed);
     const http = createHttpServer({ engine, operationsFor, log: pino({ level: 'silent' }), metrics, onShutdownRequested: () => undefined });
     const url = await http.listen({ host: '127.0.0.1', port: 0 });
-    const grpc = await startGrpcServer({ bind: '127.0.0.1:0', engine, operationsFor, log: pino({ level: 'silent' }), metrics });
+    const addServices: GrpcServerOptions['addServices'] = (server, forwarded) => {
+      const accept: FrameServiceOptions['accept'] = (peer, stream) => answerForwarded(stream, { ...forwarded, peer, metadata: { [forwardedByHeader]: peer, [peerHeaders.cluster]: blue } });
+      const { definition, implementation } = toFrameService('forwarding', { self: () => ({ nodeId: id, clusterId: blue }), accept });
+      server.addService(definition, implementation);
+    };
+    const grpc = await startGrpcServer({ bind: '127.0.0.1:0', engine, operationsFor, log: pino({ level: 'silent' }), metrics, addServices });
     this.#nodes.set(id, {
       id, engine, metrics, routed, url, http, grpc, httpAddress: url.slice('http://'.length), grpcAddress: grpc.address, map: this.#map,
       client: createMemoryClient({ address: grpc.address }),
-      forwarders: { channels, http: httpForwarder },
+      forwarders: { channels, http: httpForwarder, grpc: grpcForwarder },
       as: (headers = {}, remainingMs = Infinity) => routed.for({ header: (name) => headers[name], remainingMs: () => remainingMs, requestId: '' }),
       async request(method, path, body, headers = {}) {
         const sent = body === undefined ? {} : { body: JSON.stringify(body) };

@@ -57,7 +57,10 @@ export class CallContext {
 export interface ServedCall {
   readonly cancelled: boolean;
   readonly metadata: Metadata;
+  /** Address of whoever calls, or the id of the node that does. */
   getPeer(): string;
+  /** When nobody waits for the answer any more: a date, or milliseconds since the epoch, infinite for never. */
   getDeadline(): Deadline;
+  /** Tells when the caller is gone. */
   once(event: 'cancelled', listener: () => void): unknown;
 }

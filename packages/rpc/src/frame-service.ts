@@ -3,17 +3,18 @@ import type { Client, Metadata, ServerDuplexStream, UntypedServiceImplementation
 import { methodPath } from './definition.js';
 import { errorToStatus, statusToError } from './error-detail.js';
 import { FrameStream, resolveFrameStreamOptions, type FrameListener, type FrameStreamOptions } from './frame-stream.js';
-import { RegisterDefinition, ReplicationDefinition } from './gen/engram/v1/peer.js';
+import { ForwardingDefinition, RegisterDefinition, ReplicationDefinition } from './gen/engram/v1/peer.js';
 import type { GrpcService } from './grpc-service.js';
 import { introduction, readIntroduction, type PeerIdentity } from './peer-identity.js';
 import { messageTaken } from './read-ahead.js';
 
-/** The two conversations between nodes: `replication` must have no gaps, `register` is lossy. */
-export type FrameChannel = 'replication' | 'register';
+/** The conversations between nodes: `replication` and `forwarding` must have no gaps, `register` is lossy. */
+export type FrameChannel = 'replication' | 'register' | 'forwarding';
 
 const contracts = {
   replication: { service: ReplicationDefinition, key: 'stream', method: ReplicationDefinition.methods.stream },
   register: { service: RegisterDefinition, key: 'exchange', method: RegisterDefinition.methods.exchange },
+  forwarding: { service: ForwardingDefinition, key: 'exchange', method: ForwardingDefinition.methods.exchange },
 } as const;
 
 const sameBytes = (bytes: Buffer): Buffer => bytes;

@@ -1,4 +1,4 @@
-import { EngramError, OptionsError } from '@engram/kernel';
+import { EngramError, OptionsError, shown } from '@engram/kernel';
 import type {
   handleBidiStreamingCall,
   handleUnaryCall,
@@ -8,10 +8,10 @@ import type {
   ServiceDefinition,
   UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import { CallContext } from './call-context.js';
+import { CallContext, type ServedCall } from './call-context.js';
 import { decodeMessage, defaultMessageBytesMax, encodeMessage } from './codec.js';
 import { methodPath, type MethodDefinition, type RequestOf, type ResponseOf, type ServiceContract } from './definition.js';
-import { errorToStatus } from './error-detail.js';
+import { errorToStatus, type FailureContext } from './error-detail.js';
 import { written } from './flow.js';
 import { messageTaken } from './read-ahead.js';
 
@@ -63,6 +63,27 @@ export interface GrpcService {
   readonly implementation: UntypedServiceImplementation;
 }
 
+/** How a call of one request and one answer has ended. */
+export type AnsweredCall =
+  | { readonly outcome: 'answered'; readonly response: Buffer }
+  | { readonly outcome: 'failed'; readonly error: unknown; readonly context: FailureContext };
+
+/** Answers a call that came by another way than one of grpc-js. Never rejects. */
+export type CallAnswerer = (method: string, request: Buffer, call: ServedCall) => Promise<AnsweredCall>;
+
+/**
+ * The methods of a contract that have one request and one answer, served as {@link toGrpcService} does, for calls that
+ * come by another way.
+ */
+export function toCallAnswerer<Service extends ServiceContract>(service: Service, handlers: Handlers<Service>, options: GrpcServiceOptions = {}): CallAnswerer {
+  const unary = new Map(Object.entries(service.methods).flatMap(([name, method]) => (method.requestStream ? [] : [[method.name, { method, handler: handlers[name] as UnaryHandler<unknown, unknown> }] as const])));
+  return async (name, request, call) => {
+    const known = unary.get(name);
+    if (known !== undefined) return answerUnary(known.method, known.handler, options, request, call);
+    return { outcome: 'failed', error: new EngramError('invalid_argument', `${service.fullName} has no call ${shown(name)} of one request and one answer.`), context: options.node === undefined ? {} : { node: options.node } };
+  };
+}
+
 /**
  * Joins a generated contract and its handlers into a service of grpc-js.
  *
@@ -107,23 +128,32 @@ function serveUnary<Request, Response>(
   options: GrpcServiceOptions,
 ): handleUnaryCall<Buffer, Buffer> {
   return (call: ServerUnaryCall<Buffer, Buffer>, callback) => {
-    const context = new CallContext(call, options.newRequestId);
-    const answer = async (): Promise<Buffer> => {
-      context.checkDeadline();
-      const request = decodeMessage(method.requestType, call.request, `the request of ${method.name}`);
-      return encodeAnswer(method, await handler(request, context), options);
-    };
-    answer().then(
-      (bytes) => {
-        options.onFinished?.({ method: method.name, call: context, seconds: context.elapsedSeconds() });
-        callback(null, bytes);
-      },
-      (error: unknown) => {
-        options.onFinished?.({ method: method.name, call: context, seconds: context.elapsedSeconds(), error });
-        callback(errorToStatus(error, failureContext(context, options)));
-      },
-    );
+    void answerUnary(method, handler, options, call.request, call).then((answered) => {
+      if (answered.outcome === 'answered') callback(null, answered.response);
+      else callback(errorToStatus(answered.error, answered.context));
+    });
   };
+}
+
+async function answerUnary<Request, Response>(
+  method: MethodDefinition<Request, Response>,
+  handler: UnaryHandler<Request, Response>,
+  options: GrpcServiceOptions,
+  bytes: Buffer,
+  call: ServedCall,
+): Promise<AnsweredCall> {
+  const context = new CallContext(call, options.newRequestId);
+  const finished = () => ({ method: method.name, call: context, seconds: context.elapsedSeconds() });
+  try {
+    context.checkDeadline();
+    const request = decodeMessage(method.requestType, bytes, `the request of ${method.name}`);
+    const response = encodeAnswer(method, await handler(request, context), options);
+    options.onFinished?.(finished());
+    return { outcome: 'answered', response };
+  } catch (error) {
+    options.onFinished?.({ ...finished(), error });
+    return { outcome: 'failed', error, context: failureContext(context, options) };
+  }
 }
 
 function serveStream<Request, Response>(

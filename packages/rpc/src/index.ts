@@ -65,7 +65,10 @@ export { jsonDepthMax, type JsonObject, type JsonValue } from './json-struct.js'
 
 // A server.
 export {
+  toCallAnswerer,
   toGrpcService,
+  type AnsweredCall,
+  type CallAnswerer,
   type FinishedCall,
   type GrpcService,
   type GrpcServiceOptions,
@@ -74,7 +77,7 @@ export {
   type UnaryHandler,
 } from './grpc-service.js';
 export { limitReadAhead } from './read-ahead.js';
-export type { CallContext } from './call-context.js';
+export type { CallContext, ServedCall } from './call-context.js';
 export { decodeMessage, defaultMessageBytesMax, encodeMessage } from './codec.js';
 export { methodPath, type MessageCodec, type MethodDefinition, type ServiceContract } from './definition.js';
 
@@ -91,8 +94,10 @@ export {
   type SendOutcome,
   type StreamEnd,
 } from './frame-stream.js';
+export { CallSender, type CallOutcome, type CallSenderOptions, type SentCall } from './call-sender.js';
+export { answerForwarded, type AnswerForwardedOptions } from './call-receiver.js';
 export { introduction, peerHeaders, peerProtocolVersion, readIntroduction, type PeerIdentity } from './peer-identity.js';
-export { PeerFrame, RegisterDefinition, ReplicationDefinition } from './gen/engram/v1/peer.js';
+export { ForwardingDefinition, PeerFrame, RegisterDefinition, ReplicationDefinition } from './gen/engram/v1/peer.js';
 
 // How errors travel.
 export { codeOfStatus, errorStatus, type WireStatus } from './error-status.js';

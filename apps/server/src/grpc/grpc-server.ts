@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { EngramError, OptionsError, type ErrorCode } from '@engram/kernel';
-import { limitReadAhead, MemoryDefinition, toGrpcService, type FinishedCall } from '@engram/rpc';
+import { limitReadAhead, MemoryDefinition, toCallAnswerer, toGrpcService, type FinishedCall, type GrpcServiceOptions } from '@engram/rpc';
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
 import type { Operation } from '../metrics/definitions.js';
+import type { ForwardedCalls } from '../peers/index.js';
 import type { OperationsFor } from '../routing/index.js';
 import { memoryService, type GrpcEngine, type GrpcMetrics } from './memory-service.js';
 
@@ -30,8 +31,8 @@ export interface GrpcServerOptions {
   readonly log: { error(details: object, message: string): void };
   readonly metrics?: GrpcMetrics;
   readonly limits?: GrpcLimits;
-  /** Adds what other nodes call. */
-  readonly addServices?: (server: Server) => void;
+  /** Adds what other nodes call; what they pass on is answered as calls of clients are. */
+  readonly addServices?: (server: Server, forwarded: ForwardedCalls) => void;
 }
 
 export interface GrpcServer {
@@ -57,12 +58,13 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     storeStreamsMax: limits.maxStoreStreams,
     stopping: stopping.signal,
   });
-  const { definition, implementation } = toGrpcService(MemoryDefinition, handlers, {
+  const serviceOptions: GrpcServiceOptions = {
     messageBytesMax: limits.maxMessageBytes,
     newRequestId: requestIds(),
     node: engine.nodeId,
     onFinished: (finished) => observe(finished, log, metrics),
-  });
+  };
+  const { definition, implementation } = toGrpcService(MemoryDefinition, handlers, serviceOptions);
   // grpc-js writes lines of its own to standard error, between the structured ones, about what it also reports as errors.
   if (process.env['GRPC_VERBOSITY'] === undefined) setLogVerbosity(logVerbosity.NONE);
   const server = new Server({
@@ -76,7 +78,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     interceptors: [limitReadAhead(1)],
   });
   server.addService(definition, implementation);
-  options.addServices?.(server);
+  options.addServices?.(server, { answer: toCallAnswerer(MemoryDefinition, handlers, serviceOptions), stopping: stopping.signal });
   const port = await listen(server, bind);
   return {
     address: `${bind.slice(0, bind.lastIndexOf(':'))}:${port}`,

@@ -1,9 +1,9 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { EngramError, parseClusterId, parseNodeId } from '@engram/kernel';
-import { limitReadAhead, MemoryDefinition, StoreRequest, toGrpcService, type CallContext, type Handlers } from '@engram/rpc';
+import { limitReadAhead, MemoryDefinition, StoreRequest, toCallAnswerer, toGrpcService, type CallContext, type Handlers } from '@engram/rpc';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { afterEach, expect, test } from 'vitest';
-import { GrpcForwarder, PeerChannels, type ForwardedCall, type GrpcForwarderOptions } from './index.js';
+import { GrpcForwarder, PeerChannels, PeerLinks, type ForwardedCall, type GrpcForwarderOptions } from './index.js';
 
 type MemoryHandlers = Handlers<typeof MemoryDefinition>;
 
@@ -13,16 +13,22 @@ afterEach(async () => {
   for (const opened of open.splice(0)) await opened.close();
 });
 
-async function owner(handlers: Partial<MemoryHandlers>, port = 0): Promise<string> {
+async function owner(handlers: Partial<MemoryHandlers>, { stopping = new AbortController() } = {}): Promise<string> {
   const refuse = (): never => {
     throw new EngramError('internal', 'This test expects no such call.');
   };
   const all: MemoryHandlers = { store: refuse, storeStream: refuse, recall: refuse, get: refuse, forget: refuse, list: refuse, ...handlers };
-  const { definition, implementation } = toGrpcService(MemoryDefinition, all, { node: 'n2' });
   const server = new Server({ interceptors: [limitReadAhead(1)] });
+  const answer = toCallAnswerer(MemoryDefinition, all, { node: 'n2' });
+  const links = new PeerLinks({
+    self: n2, clusterId: () => parseClusterId('blue'), addressOf: () => undefined, poolSize: 1, maxMessageBytes: 4 * 1024 * 1024,
+    log: { info: () => undefined, warn: () => undefined }, onControl: () => undefined, replication: undefined as never,
+  });
+  links.addService(server, { answer, stopping: stopping.signal });
+  const { definition, implementation } = toGrpcService(MemoryDefinition, all, { node: 'n2' });
   server.addService(definition, implementation);
   const bound = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, taken) => (error ? reject(error) : resolve(taken)));
+    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, taken) => (error ? reject(error) : resolve(taken)));
   });
   open.push({ close: () => server.forceShutdown() });
   return `127.0.0.1:${bound}`;
@@ -38,6 +44,10 @@ const call = (changes: Partial<ForwardedCall> = {}, headers: Record<string, stri
 const draft = StoreRequest.fromPartial({ draft: { content: 'tea', tags: ['a'] } });
 const keyed = { ...draft, idempotencyKey: 'k' };
 const stored = { outcome: 1, memory: undefined, durability: { requested: 1, reached: 1, copies: 2 } };
+
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setImmediate(resolve));
+}
 
 /** Between the nodes: destroys the connection as often as it is told when a request has come. */
 async function breakingWire(to: string, breaks: number): Promise<{ readonly address: string; arrived(): void }> {
@@ -146,19 +156,81 @@ test('a host that takes the connection and says nothing does not hold a call lon
   await expect(forwarder(address).forward(n2, 'get', { memorySpace: '', id: 'a' }, call({ deadlineMs: 200 }))).rejects.toMatchObject({ code: expect.stringMatching(/deadline_exceeded|unavailable/), details: { node: 'n2' } });
 });
 
-test('a client that goes away cancels the call', async () => {
+test('a client that goes away cancels a read', async () => {
   const gone = new AbortController();
   const cancelled: Promise<unknown>[] = [];
   const address = await owner({
-    store: (_request, context) => {
+    get: (_request, context) => {
       cancelled.push(new Promise((resolve) => context.signal.addEventListener('abort', resolve, { once: true })));
       gone.abort();
       return new Promise<never>(() => undefined);
     },
   });
 
-  await expect(forwarder(address).forward(n2, 'store', draft, call({ signal: gone.signal }))).rejects.toMatchObject({ code: 'unavailable', message: expect.stringContaining('client has gone') });
+  await expect(forwarder(address).forward(n2, 'get', { memorySpace: '', id: 'a' }, call({ signal: gone.signal }))).rejects.toMatchObject({ code: 'unavailable', message: expect.stringContaining('client has gone') });
   await cancelled[0];
+});
+
+test('a write whose client goes away may have happened, and the writes beside it go on', async () => {
+  const gone = new AbortController();
+  const held: (() => void)[] = [];
+  const address = await owner({
+    store: ({ idempotencyKey }) => {
+      if (idempotencyKey === 'k') return stored;
+      gone.abort();
+      return new Promise((resolve) => held.push(() => resolve(stored)));
+    },
+  });
+  const grpc = forwarder(address);
+
+  await expect(grpc.forward(n2, 'store', draft, call({ signal: gone.signal }))).rejects.toMatchObject({ code: 'unavailable', message: expect.stringContaining('client has gone'), details: { indeterminate: true } });
+  held[0]!();
+  await expect(grpc.forward(n2, 'store', keyed, call())).resolves.toEqual(stored);
+});
+
+test('writes that are made together travel together, and a large one by itself', async () => {
+  const peers: string[] = [];
+  const address = await owner({ store: (_request, context) => (peers.push(context.peer), stored) });
+  const grpc = forwarder(address);
+  const large = StoreRequest.fromPartial({ draft: { content: 'x'.repeat(65_536) } });
+
+  await Promise.all([draft, large, keyed].map((request) => grpc.forward(n2, 'store', request, call())));
+
+  // What came on the shared stream comes from a node, a call of its own from an address.
+  expect(peers.filter((peer) => peer === 'n1')).toHaveLength(2);
+  expect(peers).toHaveLength(3);
+});
+
+test('a node that stops answers what was passed on before, and what comes after goes to it anew', async () => {
+  const stopping = new AbortController();
+  const held: (() => void)[] = [];
+  const address = await owner({ store: () => new Promise((resolve) => held.push(() => resolve(stored))) }, { stopping });
+  const grpc = forwarder(address);
+
+  const before = grpc.forward(n2, 'store', draft, call());
+  await until(() => held.length === 1);
+  stopping.abort();
+  held[0]!();
+
+  await expect(before).resolves.toEqual(stored);
+  const after = grpc.forward(n2, 'store', draft, call());
+  await until(() => held.length === 2);
+  held[1]!();
+  await expect(after).resolves.toEqual(stored);
+});
+
+test('writes under way are answered before the forwarder closes', async () => {
+  const held: (() => void)[] = [];
+  const address = await owner({ store: () => new Promise((resolve) => held.push(() => resolve(stored))) });
+  const grpc = forwarder(address);
+
+  const underWay = grpc.forward(n2, 'store', draft, call());
+  await until(() => held.length === 1);
+  const closed = grpc.close();
+  held[0]!();
+
+  await expect(underWay).resolves.toEqual(stored);
+  await closed;
 });
 
 test('what was passed on before, a node without a cluster and a node without an address are refused', async () => {

@@ -1,4 +1,4 @@
-import { EngramError, type ClusterId, type NodeId } from '@engram/kernel';
+import { EngramError, type ClusterId, type ErrorCode, type NodeId } from '@engram/kernel';
 import {
   decodeMessage,
   encodeMessage,
@@ -12,6 +12,7 @@ import {
 import { connectivityState, status, type Client, type Metadata, type ServiceError } from '@grpc/grpc-js';
 import { CircuitBreaker, type CircuitBreakerOptions } from './circuit-breaker.js';
 import { addressUnknown, clientGone, notReached, requireAdmitted, tooLate } from './forward-failures.js';
+import { ForwardLanes } from './forward-lanes.js';
 import { forwardedByHeader } from './forwarded.js';
 import type { PeerChannels } from './peer-channels.js';
 
@@ -46,15 +47,38 @@ export interface ForwardedCall {
 
 const passedKeys = ['authorization', 'traceparent', 'tracestate', 'x-engram-consistency', 'x-engram-session'];
 const reads: ReadonlySet<ForwardableMethod> = new Set(['get', 'list', 'recall'] as const);
+/** What shares a stream with others, because a call of its own costs several times as much. Its answers are small. */
+const together: ReadonlySet<ForwardableMethod> = new Set(['store', 'forget'] as const);
+/** Larger requests go by themselves, so that small ones do not wait behind them. */
+const togetherBytesMax = 64 * 1024;
+/** How long a connection may take to come about, unless told otherwise. */
+const connectTimeoutMsDefault = 500;
 const sameBytes = (bytes: Buffer): Buffer => bytes;
+
+interface Terms extends ForwardedCall {
+  readonly safe: boolean;
+  readonly idempotent: boolean;
+}
 
 /** Passes calls of the Memory service on to the node that can answer them. */
 export class GrpcForwarder {
   readonly #options: GrpcForwarderOptions;
   readonly #breakers = new Map<NodeId, CircuitBreaker>();
+  readonly #lanes: ForwardLanes;
 
   constructor(options: GrpcForwarderOptions) {
     this.#options = options;
+    const { self: nodeId, clusterId, channels, connectTimeoutMs = connectTimeoutMsDefault } = options;
+    const self = () => {
+      const cluster = clusterId();
+      return cluster === undefined ? undefined : { nodeId, clusterId: cluster };
+    };
+    this.#lanes = new ForwardLanes({ self, channels, connectTimeoutMs });
+  }
+
+  /** Lets writes under way be answered for a while; call it before the connections are closed. */
+  close(): Promise<void> {
+    return this.#lanes.close();
   }
 
   /**
@@ -76,15 +100,43 @@ export class GrpcForwarder {
     }
     const method = MemoryDefinition.methods[name] as unknown as MethodDefinition<RequestOf<Method>, ResponseOf<Method>>;
     const bytes = encodeMessage(method.requestType, request, `the request of ${method.name}`);
-    const answer = await this.#tryTwice(to, method.name, bytes, this.#metadata(clusterId, call), {
+    const terms: Terms = {
       ...call,
       safe: reads.has(name),
       idempotent: call.idempotent ?? (reads.has(name) || (request as { idempotencyKey?: string }).idempotencyKey !== undefined),
-    });
+    };
+    const answer =
+      together.has(name) && bytes.byteLength <= togetherBytesMax
+        ? await this.#tryTogether(to, method.name, bytes, terms)
+        : await this.#tryTwice(to, method.name, bytes, this.#metadata(clusterId, call), terms);
     return decodeMessage(method.responseType, answer, `the answer of ${method.name}`);
   }
 
-  async #tryTwice(to: NodeId, method: string, bytes: Buffer, metadata: Metadata, call: ForwardedCall & { readonly safe: boolean; readonly idempotent: boolean }): Promise<Buffer> {
+  /** On the stream that all writes for this node share. */
+  async #tryTogether(to: NodeId, method: string, request: Buffer, { safe, idempotent, deadlineMs, signal, header, requestId }: Terms): Promise<Uint8Array> {
+    const endsAtMs = performance.now() + deadlineMs;
+    const breaker = this.#breaker(to);
+    requireAdmitted(breaker, to);
+    const metadata = new Map(passed(header, requestId));
+    let written = false;
+    for (let tries = 1; ; tries += 1) {
+      const sender = this.#lanes.to(to);
+      if (sender === undefined) throw addressUnknown(to);
+      const outcome = await sender.call({ method, request, metadata, timeoutMs: endsAtMs - performance.now(), ...(signal && { signal }) });
+      if (sender.connected) breaker.succeeded();
+      if (outcome.kind === 'answered') return outcome.response;
+      if (outcome.kind === 'refused') throw outcome.error;
+      written ||= outcome.written;
+      const failed = { to, written, safe, cause: outcome.kind === 'lost' ? outcome.end.error ?? outcome.end.reason : undefined };
+      if (outcome.kind !== 'lost') throw outcome.kind === 'gone' ? clientGone(failed) : tooLate(failed, deadlineMs);
+      const { error } = outcome.end;
+      if (!written && error !== undefined && !lostOnTheWay.has(error.code)) throw error;
+      if (!sender.connected) breaker.failed(performance.now());
+      if (tries > 1 || (written && !idempotent) || breaker.state(performance.now()) === 'open') throw notReached(failed);
+    }
+  }
+
+  async #tryTwice(to: NodeId, method: string, bytes: Buffer, metadata: Metadata, call: Terms): Promise<Buffer> {
     const { safe, idempotent, deadlineMs, signal } = call;
     const deadlineAtMs = Date.now() + deadlineMs;
     const breaker = this.#breaker(to);
@@ -124,7 +176,7 @@ export class GrpcForwarder {
    * not. A connection that is refused is not waited for, because whoever calls may have somebody else to ask.
    */
   #connected(client: Client, deadlineAtMs: number): Promise<boolean> {
-    const { connectTimeoutMs = 500 } = this.#options;
+    const { connectTimeoutMs = connectTimeoutMsDefault } = this.#options;
     const untilMs = Math.min(deadlineAtMs, Date.now() + connectTimeoutMs);
     const channel = client.getChannel();
     return new Promise((resolve) => {
@@ -140,11 +192,7 @@ export class GrpcForwarder {
 
   #metadata(clusterId: ClusterId, { header, requestId }: ForwardedCall): Metadata {
     const metadata = introduction({ clusterId, nodeId: this.#options.self });
-    for (const key of passedKeys) {
-      const value = header(key);
-      if (value !== undefined) metadata.set(key, value);
-    }
-    if (requestId !== undefined && requestId !== '') metadata.set('x-request-id', requestId);
+    for (const [key, value] of passed(header, requestId)) metadata.set(key, value);
     metadata.set(forwardedByHeader, this.#options.self);
     return metadata;
   }
@@ -154,6 +202,18 @@ export class GrpcForwarder {
     this.#breakers.set(to, breaker);
     return breaker;
   }
+}
+
+/** A stream that ends with another error than these was refused by the other node, in its own words. */
+const lostOnTheWay: ReadonlySet<ErrorCode> = new Set(['unavailable', 'deadline_exceeded', 'internal'] as const);
+
+/** What of the metadata of the client is passed on. */
+function* passed(header: ForwardedCall['header'], requestId: string | undefined): Generator<readonly [string, string]> {
+  for (const key of passedKeys) {
+    const value = header(key);
+    if (value !== undefined) yield [key, value];
+  }
+  if (requestId !== undefined && requestId !== '') yield ['x-request-id', requestId];
 }
 
 function unary(client: Client, method: string, bytes: Buffer, metadata: Metadata, deadline: number, signal: AbortSignal | undefined): Promise<Buffer> {

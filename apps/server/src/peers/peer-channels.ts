@@ -70,6 +70,16 @@ export class PeerChannels {
     return this.#lease(slots, index, slot);
   }
 
+  /** Largest message either way, in bytes. */
+  get maxMessageBytes(): number {
+    return this.#options.maxMessageBytes;
+  }
+
+  /** Where a node is reached; undefined when that is not known. */
+  addressOf(node: NodeId): string | undefined {
+    return this.#options.addressOf(node);
+  }
+
   /** How many connections there are or are being made. */
   get size(): number {
     let size = 0;

@@ -1,7 +1,8 @@
 import { EngramError, OptionsError, type ClusterId, type NodeId } from '@engram/kernel';
-import { callPeer, toFrameService, type FrameChannel, type FrameListener, type FrameStream, type FrameStreamOptions, type FrameStreamStats, type PeerIdentity } from '@engram/rpc';
+import { answerForwarded, callPeer, peerHeaders, peerProtocolVersion, toFrameService, type CallAnswerer, type FrameChannel, type FrameListener, type FrameStream, type FrameStreamOptions, type FrameStreamStats, type PeerIdentity } from '@engram/rpc';
 import type { Server } from '@grpc/grpc-js';
 import { ControlLink, type ControlLinkStats } from './control-link.js';
+import { forwardedByHeader } from './forwarded.js';
 import { PeerChannels, type ChannelLease } from './peer-channels.js';
 
 /** A pino logger, or anything with these methods. */
@@ -82,6 +83,13 @@ export interface PeerLinksOptions {
   readonly random?: () => number;
 }
 
+/** Who answers what other nodes pass on. */
+export interface ForwardedCalls {
+  readonly answer: CallAnswerer;
+  /** Aborts when this node stops. */
+  readonly stopping: AbortSignal;
+}
+
 export interface ReplicationStreamStats extends FrameStreamStats {
   readonly stream: number;
   readonly peer: NodeId;
@@ -123,7 +131,7 @@ export class PeerLinks {
   readonly #streams = new Map<number, ReplicationStream>();
   /** Streams that are being opened, so that closing ends them too. */
   readonly #opening = new Set<FrameStream>();
-  readonly #accepted: Readonly<Record<FrameChannel, Map<NodeId, Set<FrameStream>>>> = { replication: new Map(), register: new Map() };
+  readonly #accepted: Readonly<Record<FrameChannel, Map<NodeId, Set<FrameStream>>>> = { replication: new Map(), register: new Map(), forwarding: new Map() };
   readonly #sweeper: NodeJS.Timeout;
   /** How often in a row no stream could be opened to a peer. There are as many as there are nodes. */
   readonly #refusals = new Map<NodeId, number>();
@@ -145,17 +153,15 @@ export class PeerLinks {
     this.#sweeper.unref();
   }
 
-  /** Answers calls of other nodes. The server should read ahead one message of each stream, and no more. */
-  addService(server: Pick<Server, 'addService'>): void {
-    for (const channel of ['replication', 'register'] as const) {
-      const { definition, implementation } = toFrameService(channel, {
-        self: () => this.#self(),
-        accept: (peer, stream) => this.#accept(channel, peer, stream),
-        onRefused: (error, address) => this.#refused(error, address),
-        stream: this.#streamOptions(channel),
-      });
-      server.addService(definition, implementation);
-    }
+  /**
+   * Answers calls of other nodes. The server should read ahead one message of each stream, and no more.
+   *
+   * @param forwarded Who answers what other nodes pass on; without it they are told that nobody does.
+   */
+  addService(server: Pick<Server, 'addService'>, forwarded?: ForwardedCalls): void {
+    this.#addChannel(server, 'replication', (peer, frames) => this.#listener('accepted', peer, () => frames));
+    this.#addChannel(server, 'register', (peer) => ({ received: (payload) => this.#options.onControl(peer, payload), closed: () => undefined }));
+    if (forwarded !== undefined) this.#addChannel(server, 'forwarding', (peer, frames) => answerForwarded(frames, { ...forwarded, peer, metadata: this.#forwardedBy(peer) }));
   }
 
   /**
@@ -277,12 +283,22 @@ export class PeerLinks {
     const { maxMessageBytes, replicationOutboxBytes = 16 * 1024 * 1024, controlOutboxBytes = 1024 * 1024 } = this.#options;
     const { handshakeMs, silenceMs, closeGraceMs } = this.#timings;
     const common = { frameBytesMax: maxMessageBytes, handshakeMs, silenceMs, closeGraceMs };
-    return channel === 'replication'
-      ? { ...common, outboxBytesMax: replicationOutboxBytes, overflow: 'close' }
-      : { ...common, outboxBytesMax: controlOutboxBytes, overflow: 'drop-oldest' };
+    return channel === 'register'
+      ? { ...common, outboxBytesMax: controlOutboxBytes, overflow: 'drop-oldest' }
+      : { ...common, outboxBytesMax: replicationOutboxBytes, overflow: 'close' };
   }
 
-  #accept(channel: FrameChannel, peer: NodeId, frames: FrameStream): FrameListener {
+  #addChannel(server: Pick<Server, 'addService'>, channel: FrameChannel, listenerOf: (peer: NodeId, frames: FrameStream) => FrameListener): void {
+    const { definition, implementation } = toFrameService(channel, {
+      self: () => this.#self(),
+      accept: (peer, frames) => this.#accept(channel, peer, frames, () => listenerOf(peer, frames)),
+      onRefused: (error, address) => this.#refused(error, address),
+      stream: this.#streamOptions(channel),
+    });
+    server.addService(definition, implementation);
+  }
+
+  #accept(channel: FrameChannel, peer: NodeId, frames: FrameStream, listenerOf: () => FrameListener): FrameListener {
     if (this.#closed) throw new EngramError('shutting_down', 'The node is stopping.');
     const ofPeer = this.#accepted[channel].get(peer) ?? new Set();
     if (ofPeer.size >= callsOfPeerMax || this.#acceptedCalls >= acceptedCallsMax) {
@@ -290,22 +306,23 @@ export class PeerLinks {
         hint: 'Check that no two processes use this node id.',
       });
     }
+    const listener = listenerOf();
     this.#accepted[channel].set(peer, ofPeer.add(frames));
     this.#acceptedCalls += 1;
-    const over = (): void => {
-      ofPeer.delete(frames);
-      if (ofPeer.size === 0) this.#accepted[channel].delete(peer);
-      this.#acceptedCalls -= 1;
-    };
-    if (channel === 'register') return { received: (payload) => this.#options.onControl(peer, payload), closed: over };
-    const listener = this.#listener('accepted', peer, () => frames);
     return {
       ...listener,
       closed: (end) => {
-        over();
+        ofPeer.delete(frames);
+        if (ofPeer.size === 0) this.#accepted[channel].delete(peer);
+        this.#acceptedCalls -= 1;
         listener.closed(end);
       },
     };
+  }
+
+  /** The node that calls was asked who it is when the stream began, so its calls need not say so. */
+  #forwardedBy(peer: NodeId): Readonly<Record<string, string>> {
+    return { [forwardedByHeader]: peer, [peerHeaders.node]: peer, [peerHeaders.cluster]: this.#options.clusterId() ?? '', [peerHeaders.protocol]: String(peerProtocolVersion) };
   }
 
   /** A node that is gone is tried for ever; it is told the first, second, fourth, eighth … time. */

@@ -6,6 +6,7 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { ErrorDetail } from "./error.js";
 
 export const protobufPackage = "engram.v1";
 
@@ -19,6 +20,54 @@ export interface PeerFrame {
    * nothing comes for a while is taken for dead.
    */
   payload: Uint8Array;
+}
+
+/** ForwardedCalls are calls of the service Memory that leave together. */
+export interface ForwardedCalls {
+  /** In the order in which they were made. */
+  calls: ForwardedCall[];
+}
+
+/** ForwardedCall is one call of the service Memory. */
+export interface ForwardedCall {
+  /** Names the call on its stream; never used twice. */
+  id: number;
+  /** As the contract names it: Store or Forget. */
+  method: string;
+  /** The encoded request of that method. */
+  request: Uint8Array;
+  /** How long the caller waits for the answer, counted from when the call arrives. */
+  timeoutMs: number;
+  /** What of the metadata of the client means something to the node that answers. */
+  metadata: Map<string, string>;
+}
+
+export interface ForwardedCall_MetadataEntry {
+  key: string;
+  value: string;
+}
+
+/** ForwardedAnswers are answers that leave together. */
+export interface ForwardedAnswers {
+  /** In the order in which they came about. */
+  answers: ForwardedAnswer[];
+  /** The node is stopping: it still answers what is on its way, and should be called no more on this stream. */
+  stopping: boolean;
+}
+
+/** ForwardedAnswer is what became of one call. */
+export interface ForwardedAnswer {
+  /** The id of the call. */
+  id: number;
+  /** What there is to say about it. */
+  result:
+    | //
+    /** The encoded response of the method. */
+    { $case: "response"; value: Uint8Array }
+    | //
+    /** Why there is none. */
+    { $case: "error"; value: ErrorDetail }
+    | undefined;
 }
 
 function createBasePeerFrame(): PeerFrame {
@@ -76,6 +125,402 @@ export const PeerFrame: MessageFns<PeerFrame> = {
   },
 };
 
+function createBaseForwardedCalls(): ForwardedCalls {
+  return { calls: [] };
+}
+
+export const ForwardedCalls: MessageFns<ForwardedCalls> = {
+  encode(message: ForwardedCalls, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.calls) {
+      ForwardedCall.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ForwardedCalls {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseForwardedCalls();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.calls.push(ForwardedCall.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ForwardedCalls>, I>>(base?: I): ForwardedCalls {
+    return ForwardedCalls.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ForwardedCalls>, I>>(object: I): ForwardedCalls {
+    const message = createBaseForwardedCalls();
+    message.calls = object.calls?.map((e) => ForwardedCall.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseForwardedCall(): ForwardedCall {
+  return { id: 0, method: "", request: new Uint8Array(0), timeoutMs: 0, metadata: new Map() };
+}
+
+export const ForwardedCall: MessageFns<ForwardedCall> = {
+  encode(message: ForwardedCall, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0) {
+      writer.uint32(8).uint32(message.id);
+    }
+    if (message.method !== "") {
+      writer.uint32(18).string(message.method);
+    }
+    if (message.request.length !== 0) {
+      writer.uint32(26).bytes(message.request);
+    }
+    if (message.timeoutMs !== 0) {
+      writer.uint32(32).uint32(message.timeoutMs);
+    }
+    message.metadata.forEach((value, key) => {
+      ForwardedCall_MetadataEntry.encode({ key: key as any, value }, writer.uint32(42).fork()).join();
+    });
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ForwardedCall {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseForwardedCall();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.method = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.request = reader.bytes();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.timeoutMs = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            const entry5 = ForwardedCall_MetadataEntry.decode(reader, reader.uint32());
+            if (entry5.value !== undefined) {
+              message.metadata.set(entry5.key, entry5.value);
+            }
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ForwardedCall>, I>>(base?: I): ForwardedCall {
+    return ForwardedCall.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ForwardedCall>, I>>(object: I): ForwardedCall {
+    const message = createBaseForwardedCall();
+    message.id = object.id ?? 0;
+    message.method = object.method ?? "";
+    message.request = object.request ?? new Uint8Array(0);
+    message.timeoutMs = object.timeoutMs ?? 0;
+    message.metadata = (() => {
+      const m = new Map();
+      (object.metadata as Map<string, string> ?? new Map()).forEach((value, key) => {
+        if (value !== undefined) {
+          m.set(key, globalThis.String(value));
+        }
+      });
+      return m;
+    })();
+    return message;
+  },
+};
+
+function createBaseForwardedCall_MetadataEntry(): ForwardedCall_MetadataEntry {
+  return { key: "", value: "" };
+}
+
+export const ForwardedCall_MetadataEntry: MessageFns<ForwardedCall_MetadataEntry> = {
+  encode(message: ForwardedCall_MetadataEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ForwardedCall_MetadataEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseForwardedCall_MetadataEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ForwardedCall_MetadataEntry>, I>>(base?: I): ForwardedCall_MetadataEntry {
+    return ForwardedCall_MetadataEntry.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ForwardedCall_MetadataEntry>, I>>(object: I): ForwardedCall_MetadataEntry {
+    const message = createBaseForwardedCall_MetadataEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseForwardedAnswers(): ForwardedAnswers {
+  return { answers: [], stopping: false };
+}
+
+export const ForwardedAnswers: MessageFns<ForwardedAnswers> = {
+  encode(message: ForwardedAnswers, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.answers) {
+      ForwardedAnswer.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.stopping !== false) {
+      writer.uint32(16).bool(message.stopping);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ForwardedAnswers {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseForwardedAnswers();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.answers.push(ForwardedAnswer.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.stopping = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ForwardedAnswers>, I>>(base?: I): ForwardedAnswers {
+    return ForwardedAnswers.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ForwardedAnswers>, I>>(object: I): ForwardedAnswers {
+    const message = createBaseForwardedAnswers();
+    message.answers = object.answers?.map((e) => ForwardedAnswer.fromPartial(e)) || [];
+    message.stopping = object.stopping ?? false;
+    return message;
+  },
+};
+
+function createBaseForwardedAnswer(): ForwardedAnswer {
+  return { id: 0, result: undefined };
+}
+
+export const ForwardedAnswer: MessageFns<ForwardedAnswer> = {
+  encode(message: ForwardedAnswer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0) {
+      writer.uint32(8).uint32(message.id);
+    }
+    switch (message.result?.$case) {
+      case "response":
+        writer.uint32(18).bytes(message.result.value);
+        break;
+      case "error":
+        ErrorDetail.encode(message.result.value, writer.uint32(26).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ForwardedAnswer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseForwardedAnswer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.result = { $case: "response", value: reader.bytes() };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.result = { $case: "error", value: ErrorDetail.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ForwardedAnswer>, I>>(base?: I): ForwardedAnswer {
+    return ForwardedAnswer.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ForwardedAnswer>, I>>(object: I): ForwardedAnswer {
+    const message = createBaseForwardedAnswer();
+    message.id = object.id ?? 0;
+    switch (object.result?.$case) {
+      case "response": {
+        if (object.result?.value !== undefined && object.result?.value !== null) {
+          message.result = { $case: "response", value: object.result.value };
+        }
+        break;
+      }
+      case "error": {
+        if (object.result?.value !== undefined && object.result?.value !== null) {
+          message.result = { $case: "error", value: ErrorDetail.fromPartial(object.result.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
 /**
  * Replication carries what the copies of a partition say to one another. It is for nodes of one cluster, not for clients.
  *
@@ -116,6 +561,30 @@ export const RegisterDefinition = {
     /**
      * Exchange carries messages to the node that is called; messages back travel on a call of its own. Frames arrive whole
      * and in order, but some may be missing: a node that cannot send fast enough drops the oldest.
+     */
+    exchange: {
+      name: "Exchange",
+      requestType: PeerFrame as typeof PeerFrame,
+      requestStream: true,
+      responseType: PeerFrame as typeof PeerFrame,
+      responseStream: true,
+      options: {},
+    },
+  },
+} as const;
+
+/**
+ * Forwarding carries writes of clients from the node that was asked to the node that can take them, many on one stream:
+ * a call of its own for each would cost several times the write. The metadata and refusals are those of Replication.
+ */
+export type ForwardingDefinition = typeof ForwardingDefinition;
+export const ForwardingDefinition = {
+  name: "Forwarding",
+  fullName: "engram.v1.Forwarding",
+  methods: {
+    /**
+     * Exchange carries ForwardedCalls to the node that is called and ForwardedAnswers back, as payloads of frames. Answers
+     * come in any order. When the stream ends, what became of calls without an answer is not known.
      */
     exchange: {
       name: "Exchange",
