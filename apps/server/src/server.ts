@@ -5,7 +5,7 @@
 import { EngramError, type NodeId } from '@engram/kernel';
 import { systemRandom, wallClockMs } from '@engram/kernel/node';
 import type { Logger } from 'pino';
-import { belongsElsewhere, LoneMembership, mapNews, openSwimMembership, reasonForming, ReplicatedNode, type ClusterPart, type ReplicatedNodeOptions } from './cluster/index.js';
+import { belongsElsewhere, LoneMembership, mapNews, openSwimMembership, reasonForming, removedFrom, ReplicatedNode, type ClusterPart, type ReplicatedNodeOptions } from './cluster/index.js';
 import { formatAddress, isUnspecified, parseAddress, printableConfig, type Address, type Config, type LoadedConfig } from './config/index.js';
 import { openEngine, SpacePartitions, type Engine, type EngineOptions } from './engine/index.js';
 import { startGrpcServer, type GrpcServer } from './grpc/grpc-server.js';
@@ -61,7 +61,7 @@ export async function startServer(loaded: LoadedConfig, log: Logger): Promise<Ru
     const forwarders = replicated && forwardersOf(engine, replicated, part, config);
     const routed = replicated && forwarders && routedEngine(engine, replicated, part, forwarders, metrics);
     const operationsFor = routed && { operationsFor: (caller: Caller) => routed.for(caller) };
-    http = createHttpServer({ engine, ...operationsFor, membership, log, metrics, limits: httpLimits(config), effectiveConfig: () => printableConfig(loaded), ...(replicated && { placement: replicated }), onShutdownRequested: () => requestShutdown() });
+    http = createHttpServer({ engine, ...operationsFor, membership, log, metrics, limits: httpLimits(config), effectiveConfig: () => printableConfig(loaded), ...(replicated && { placement: replicated, operator: replicated }), onShutdownRequested: () => requestShutdown() });
     const httpAddress = await listenHttp(http, config.server.http_bind);
     const grpc = await startGrpcServer({
       bind: formatAddress(config.server.grpc_bind),
@@ -138,7 +138,7 @@ async function openMembership({ cluster }: Config, engine: Engine, replicated: R
   const { nodeId, dataDirectory } = engine;
   if (!replicated) return new LoneMembership(nodeId, wallClockMs());
   const holdsMemories = engine.status().log.nextLsn > 1;
-  return openSwimMembership({ config: cluster, nodeId, dataDirectory, holdsMemories, random: systemRandom(), replicated, wallClockMs, log });
+  return openSwimMembership({ config: cluster, nodeId, dataDirectory, holdsMemories, random: systemRandom(), replicated, removed: () => removedFrom(replicated.map()), wallClockMs, log });
 }
 
 /** How requests reach the node that can answer them. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseNodeId, Random } from '@engram/kernel';
 import { pino } from 'pino';
-import type { Membership, PlacementView } from '../src/cluster/index.js';
+import type { ClusterOperator, Membership, PlacementView } from '../src/cluster/index.js';
 import { createHttpServer, type HttpServer } from '../src/http/index.js';
 import type { HttpLimits } from '../src/http/limits.js';
 import { openEngine, type Engine } from '../src/engine/index.js';
@@ -18,7 +18,7 @@ export interface HttpNode {
   readonly close: () => Promise<void>;
 }
 
-export async function httpNode(limits: HttpLimits = {}, cluster: { readonly membership?: Membership; readonly placement?: PlacementView } = {}): Promise<HttpNode> {
+export async function httpNode(limits: HttpLimits = {}, cluster: { readonly membership?: Membership; readonly placement?: PlacementView; readonly operator?: ClusterOperator } = {}): Promise<HttpNode> {
   const dataDirectory = mkdtempSync(join(tmpdir(), 'engram-http-'));
   const metrics = new ServerMetrics('0.0.0-test');
   const engine = await openEngine({

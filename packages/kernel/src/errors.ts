@@ -61,6 +61,11 @@ export const errorCodes = {
     meaning: 'The memory with this id was forgotten; a forgotten id is never used again.',
     hint: 'Store the content under a new id.',
   },
+  precondition_failed: {
+    retryable: false,
+    meaning: 'What was asked for would leave the cluster without something it needs; nothing was changed.',
+    hint: 'The message says what is missing.',
+  },
   idempotency_conflict: {
     retryable: false,
     meaning: 'This idempotency key was already used for a different request.',

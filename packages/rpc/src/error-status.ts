@@ -32,6 +32,7 @@ export const errorStatus: Readonly<Record<ErrorCode, WireStatus>> = {
   id_forgotten: { http: 409, grpc: status.FAILED_PRECONDITION },
   idempotency_conflict: { http: 409, grpc: status.FAILED_PRECONDITION },
 
+  precondition_failed: { http: 409, grpc: status.FAILED_PRECONDITION },
   not_primary: { http: 421, grpc: status.FAILED_PRECONDITION },
 
   payload_too_large: { http: 413, grpc: status.RESOURCE_EXHAUSTED },

@@ -94,6 +94,15 @@ export class ApiClient {
     return this.#json('GET', '/api/v1/cluster/discovery/health');
   }
 
+  /** `path` is what follows `/api/v1/cluster/`. */
+  getCluster<T>(path: string): Promise<T> {
+    return this.#json('GET', `/api/v1/cluster/${path}`);
+  }
+
+  postCluster<T>(path: string, body?: object): Promise<T> {
+    return this.#json('POST', `/api/v1/cluster/${path}`, body === undefined ? {} : { body });
+  }
+
   /** Ends what is under way and lets go of the connections. */
   async close(): Promise<void> {
     await this.#pool.destroy();

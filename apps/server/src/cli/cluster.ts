@@ -1,18 +1,20 @@
 import type { Command } from 'commander';
 import type { ApiClient } from './api-client.js';
+import { clusterOperations } from './cluster-operations.js';
 import { exitCodes, print, type Cli } from './cli.js';
 import { withClient, withRemoteOptions, type RemoteOptions } from './remote.js';
 import { healthWord, oneLine, renderTable } from './tables.js';
 import type { ClusterHealth, DiscoveryHealth } from './wire-types.js';
 
 export function clusterCommand(program: Command, cli: Cli, exit: (code: number) => void): void {
-  const cluster = program.command('cluster').description('form a cluster, and see how it is');
+  const cluster = program.command('cluster').description('form a cluster, see how it is, and change it');
   withRemoteOptions(cluster.command('init'))
     .description('form a cluster with this node as its first; once, on one node')
     .action((options: RemoteOptions) => withClient(cli, options, (client) => initialize(cli, client, options)));
   withRemoteOptions(cluster.command('health'))
     .description('show how the cluster is as a node sees it, and where it looks for peers; exits 0 healthy, 1 unreachable, 3 degraded or critical')
     .action((options: RemoteOptions) => withClient(cli, options, async (client) => exit(await health(cli, client, options))));
+  clusterOperations(cluster, cli, exit);
 }
 
 export async function initialize(cli: Cli, client: ApiClient, { json }: RemoteOptions): Promise<void> {

@@ -2,8 +2,10 @@ import { EngramError, shown } from '@engram/kernel';
 import { CommanderError } from 'commander';
 import { exitCodes, Interrupted, print, type Cli } from './cli.js';
 
-/** Verbs of a cluster: known, so that the answer is not "unknown command", and not there yet. */
-const laterCommands: ReadonlySet<string> = new Set(['drain', 'backup', 'restore', 'wal-replay', 'wal-backup', 'bench']);
+/** What one may type without the word before it. */
+const clusterCommands: ReadonlySet<string> = new Set(['drain', 'undrain', 'decommission', 'rebalance', 'promote', 'init']);
+/** Known, so that the answer is not "unknown command", and not there yet. */
+const laterCommands: ReadonlySet<string> = new Set(['backup', 'restore', 'wal-replay', 'wal-backup', 'bench']);
 
 /** A mistake in how a command was called: exit code 2. */
 export class UsageError extends EngramError {
@@ -40,6 +42,10 @@ function reportParsing(cli: Cli, error: CommanderError): number {
   if (error.exitCode === 0) return exitCodes.ok;
   if (error.code === 'commander.help') return exitCodes.usage;
   const unknown = /unknown command '([^']*)'/.exec(error.message)?.[1];
+  if (error.code === 'commander.unknownCommand' && unknown !== undefined && clusterCommands.has(unknown)) {
+    print(cli.stderr, `error: unknown command '${unknown}'\nhint: it is a command of the cluster: \`engram cluster ${unknown}\`.`);
+    return exitCodes.usage;
+  }
   if (error.code === 'commander.unknownCommand' && unknown !== undefined && laterCommands.has(unknown)) {
     print(cli.stderr, `error: '${unknown}' is not available yet\nhint: \`engram --help\` lists the commands there are.`);
     return exitCodes.usage;

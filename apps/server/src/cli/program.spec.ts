@@ -42,7 +42,8 @@ describe('a mistake in calling', () => {
     ['a timeout that is no duration', ['status', '--timeout', 'soon'], "error: option '--timeout <duration>' argument 'soon' is invalid. Write a duration like 500ms, 30s or 2m.\n"],
     ['metadata that is not JSON', ['store', 'x', '--metadata', '{a}'], 'error: --metadata is not JSON: '],
     ['metadata that is no object', ['store', 'x', '--metadata', '[]'], 'error: --metadata must be a JSON object\n'],
-    ['a command of a cluster', ['drain'], "error: 'drain' is not available yet\n"],
+    ['a command of the cluster', ['drain'], "error: unknown command 'drain'\nhint: it is a command of the cluster: `engram cluster drain`.\n"],
+    ['a command that is still to come', ['backup'], "error: 'backup' is not available yet\n"],
     ['a directory to import', ['import', '/'], 'error: / is a directory, not a file\n'],
   ])('such as %s exits 2 with a message and a hint', async (_what, argv, message) => {
     const { code, out, err } = await run(argv);

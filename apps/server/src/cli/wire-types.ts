@@ -127,6 +127,42 @@ export interface ClusterHealth {
   readonly dead_nodes: number;
 }
 
+export interface NodeDuties {
+  readonly node: string;
+  readonly status: 'active' | 'draining' | 'drained' | 'done';
+  readonly state: 'active' | 'draining' | 'decommissioning' | 'removed';
+  readonly primaries: number;
+  readonly copies: number;
+  readonly eta_seconds?: number;
+  readonly blocked_by: readonly string[];
+}
+
+export interface RebalanceStatus {
+  readonly state: 'complete' | 'in_progress' | 'paused' | 'stuck';
+  readonly partitions_moved: number;
+  readonly partitions_remaining: number;
+  readonly under_way: number;
+  readonly eta_seconds?: number;
+  readonly imbalance: number;
+  readonly imbalance_planned: number;
+  readonly blocked_by: readonly string[];
+}
+
+interface PlannedMove {
+  readonly partition: number;
+  readonly from?: string;
+  readonly to: string;
+}
+
+export interface RebalancePlan {
+  readonly copies: readonly PlannedMove[];
+  readonly primaries: readonly PlannedMove[];
+  readonly copies_total: number;
+  readonly primaries_total: number;
+  readonly imbalance: number;
+  readonly imbalance_planned: number;
+}
+
 export interface DiscoveryHealth {
   readonly status: string;
   readonly endpoints: number;

@@ -15,6 +15,8 @@ export function mapNews(changes: readonly MapChange[]): string {
       case 'node-changed':     lines.push(change.before.state === change.node.state ? `${change.node.id} has other addresses` : `${change.node.id} is ${change.node.state}`); break;
       case 'voters-changed':   lines.push(`voters are ${change.voters.map(({ id }) => id).join(', ')}`); break;
       case 'policies-changed': lines.push(`policies are factor ${change.policies.factor}, ack ${change.policies.ack}, partition ${change.policies.partition}`); break;
+      case 'moves-paused':     lines.push('moves are paused'); break;
+      case 'moves-resumed':    lines.push('moves go on'); break;
       case 'primary-changed':  count(`${change.to} took over # from ${change.from}${change.provisional ? ', provisionally' : ''}`); break;
       case 'replicas-changed':
         for (const node of change.added) count(`${node} holds a copy of # more`);

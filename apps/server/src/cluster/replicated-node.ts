@@ -9,13 +9,15 @@
  */
 import { crc32 } from 'node:zlib';
 import { join } from 'node:path';
-import { ClusterNode, type ClusterEffect, type ClusterEvent, type FoundingPolicies, type NodeCard, type SeenNode } from '@engram/cluster';
+import { ClusterNode, type ClusterEffect, type ClusterEvent, type FoundingPolicies, type NodeCard, type SeenNode, type Verb, type VerbAnswer } from '@engram/cluster';
 import { Driver, EngramError, type ClusterId, type NodeId, type Random, type SpaceId } from '@engram/kernel';
 import { systemClock } from '@engram/kernel/node';
-import { clusterMapCodec, decodeAcceptorState, type AcceptorState, type ClusterMap, type MapChange, type MapContent } from '@engram/placement';
-import type { ReplicationEffect, ReplicationEvent, ReplicationOptions, ReplicationStatus, WriteRefusal } from '@engram/replication/core';
+import { clusterMapCodec, decodeAcceptorState, type AcceptorState, type ClusterMap, type MapChange, type MapContent, type PlacementStrategy } from '@engram/placement';
+import { defaultReplicationOptions, type ReplicationEffect, type ReplicationEvent, type ReplicationOptions, type ReplicationStatus, type WriteRefusal } from '@engram/replication/core';
 import type { AckLevel, Durability, Journal, JournalParts, JournalWrite } from '../engine/index.js';
 import { PeerLinks, type PeerLog } from '../peers/index.js';
+import { MoveWatch } from './move-watch.js';
+import type { ClusterOperator } from './operator.js';
 import type { PlacementView } from './placement-view.js';
 import { openStateStore, ReplicatedJournal, ReplicationPerformer, startOf, type StateStore } from '../replication/index.js';
 
@@ -46,8 +48,8 @@ interface Running {
 }
 
 /** The journal of this node before and after it belongs to a cluster. Replication begins when it does. */
-export class ReplicatedNode implements Journal, PlacementView {
-  readonly defaultLevel: AckLevel;
+export class ReplicatedNode implements Journal, PlacementView, ClusterOperator {
+  readonly moves = new MoveWatch();
   readonly links: PeerLinks;
   readonly #parts: JournalParts;
   readonly #options: ReplicatedNodeOptions;
@@ -59,6 +61,10 @@ export class ReplicatedNode implements Journal, PlacementView {
   #seen: readonly SeenNode[] = [];
   #cards: ReadonlyMap<NodeId, NodeCard> = new Map();
   #failure: string | undefined;
+  #batchEntries: number;
+  #lastVerb = 0;
+  /** As many as the core lets wait, and those it answers at once. */
+  readonly #verbs = new Map<number, (answer: VerbAnswer) => void>();
   #readyToLeave: () => void = () => undefined;
 
   /** @throws EngramError `store_damaged`. Nothing stays open then. */
@@ -71,7 +77,7 @@ export class ReplicatedNode implements Journal, PlacementView {
     this.#parts = parts;
     this.#options = options;
     this.#state = state;
-    this.defaultLevel = options.ack;
+    this.#batchEntries = options.replication.batchEntries ?? defaultReplicationOptions.batchEntries;
     this.#card = { id, storageId: state.storageId, addresses: {}, zone, rack, capacity: 1 };
     this.links = new PeerLinks({
       self: id,
@@ -163,9 +169,34 @@ export class ReplicatedNode implements Journal, PlacementView {
     return this.#cards.get(node)?.addresses[purpose] ?? this.map()?.roster.find(({ id }) => id === node)?.addresses[purpose];
   }
 
+  // ── For operators ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  get strategy(): PlacementStrategy { return this.#options.founding.strategy; }
+
+  async operate(verb: Verb): Promise<{ readonly changed: boolean }> {
+    if (!this.#running || this.#failure !== undefined) throw new EngramError('not_ready', this.#failure ?? 'This node belongs to no cluster yet.', { hint: 'GET /api/v1/cluster/health says what it waits for.' });
+    const request = ++this.#lastVerb;
+    const answered = new Promise<VerbAnswer>((resolve) => this.#verbs.set(request, resolve));
+    this.#dispatch({ kind: 'verb-asked', request, verb });
+    const answer = await answered;
+    if (answer.kind === 'done') return answer;
+    throw new EngramError(answer.code, answer.message, { hint: answer.hint });
+  }
+
+  writesUnderWay(): number { return this.#running?.performer.requests.size ?? 0; }
+
+  get batchEntries(): number { return this.#batchEntries; }
+  set batchEntries(entries: number) {
+    this.#batchEntries = entries;
+    this.#replicate({ kind: 'batch-entries', entries });
+  }
+
   // ── As a journal ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   readonly isShared = true;
+
+  /** What the cluster has agreed on; before that, what this node is configured with. */
+  get defaultLevel(): AckLevel { return this.map()?.policies.ack ?? this.#options.ack; }
 
   checkLevel(): void {}
 
@@ -238,7 +269,11 @@ export class ReplicatedNode implements Journal, PlacementView {
         return this.#running?.performer.perform(effect.effect);
       case 'map-changed':
         this.#checkPartitions(effect.map);
+        this.moves.learned(effect.changes, systemClock.now());
         return this.#options.onMapChanged(effect.map, effect.changes);
+      case 'verb-answered':
+        this.#verbs.get(effect.request)?.(effect.answer);
+        return void this.#verbs.delete(effect.request);
       case 'ready-to-leave':
         return this.#readyToLeave();
       case 'lease-changed':
@@ -272,6 +307,8 @@ export class ReplicatedNode implements Journal, PlacementView {
     const { message } = error as Error;
     this.#failure = error instanceof EngramError && error.code === 'invalid_config' ? `this node takes no writes: ${message}` : `replication stopped because of a defect, so this node takes no writes; restart it (${message})`;
     this.#running?.driver.stop();
+    for (const answer of this.#verbs.values()) answer({ kind: 'refused', code: 'not_ready', message: this.#failure, hint: 'Ask another node of the cluster.' });
+    this.#verbs.clear();
     this.#options.log.error({ err: error }, this.#failure);
     void this.#running?.performer.close(new EngramError('log_failed', this.#failure, { hint: 'Restart the node.' }));
   }

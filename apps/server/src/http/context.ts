@@ -1,7 +1,7 @@
 import type { ErrorCode } from '@engram/kernel';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerDefault } from 'fastify';
-import type { Membership, PlacementView } from '../cluster/index.js';
+import type { ClusterOperator, Membership, PlacementView } from '../cluster/index.js';
 import type { PrintableValue } from '../config/index.js';
 import type { Engine } from '../engine/index.js';
 import type { MemoryOperations } from '../routing/index.js';
@@ -27,6 +27,8 @@ export interface RouteContext {
   readonly memoryFor: (request: FastifyRequest) => MemoryOperations;
   readonly membership: Membership;
   readonly placement: PlacementView;
+  /** What operators ask of the cluster. */
+  readonly operator: ClusterOperator;
   readonly metrics: ServerMetrics;
   readonly log: FastifyBaseLogger;
   readonly limits: Required<HttpLimits>;

@@ -7,7 +7,7 @@ import { EngramError } from '@engram/kernel';
 import { DEFAULT_PARTITIONS, partitionOf } from '@engram/placement';
 import { fastify, LogController, type FastifyBaseLogger, type FastifyError, type FastifyReply, type FastifyRequest, type RawServerDefault } from 'fastify';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import { LoneMembership, type Membership, type PlacementView } from '../cluster/index.js';
+import { LoneMembership, noOperator, type ClusterOperator, type Membership, type PlacementView } from '../cluster/index.js';
 import type { PrintableValue } from '../config/index.js';
 import type { ServerMetrics } from '../metrics/index.js';
 import { publishOpenApi } from '../openapi/openapi.js';
@@ -16,6 +16,7 @@ import { Admission } from './admission.js';
 import { readBodies } from './bodies.js';
 import { callerOf } from './caller.js';
 import { clusterSchemas } from './cluster-schemas.js';
+import { operationSchemas } from './operation-schemas.js';
 import { placementSchemas } from './placement-schemas.js';
 import type { HttpEngine, HttpServer, RouteContext } from './context.js';
 import { answerClientError, errorResponse, knownError } from './errors.js';
@@ -24,6 +25,7 @@ import { lingerOnClose } from './linger.js';
 import { batchRoutes } from './routes/batch.js';
 import { clusterRoutes } from './routes/cluster.js';
 import { memoryRoutes } from './routes/memory.js';
+import { operationRoutes } from './routes/operations.js';
 import { placementRoutes } from './routes/placement.js';
 import { recallRoutes } from './routes/recall.js';
 import { spaceRoutes } from './routes/spaces.js';
@@ -44,6 +46,8 @@ export interface HttpServerOptions {
   readonly limits?: HttpLimits;
   /** Who holds what. @default this node, everything */
   readonly placement?: PlacementView;
+  /** @default one that refuses everything: the node runs alone */
+  readonly operator?: ClusterOperator;
   /** Every value in force, without secrets. @default none */
   readonly effectiveConfig?: () => readonly PrintableValue[];
   /** Called once the answer to `POST /api/v1/shutdown` has been written. */
@@ -56,14 +60,14 @@ const HEADER_BYTES_MAX = 16_384;
 /** How often late requests are looked for; Node's own 30 s would let them stay beyond their time by as much. */
 const LATE_CHECK_MS = 5_000;
 
-const allSchemas = [...sharedSchemas, ...clusterSchemas, ...placementSchemas];
+const allSchemas = [...sharedSchemas, ...clusterSchemas, ...placementSchemas, ...operationSchemas];
 
 /** A node that runs alone holds everything. */
 const unplaced: PlacementView = { map: () => undefined, replication: () => undefined, partitionOf: (space) => partitionOf(space, DEFAULT_PARTITIONS), steward: () => undefined, failure: undefined };
 
 /** Builds the server; `listen` starts it, `close` lets requests under way finish and then stops. */
 export function createHttpServer(options: HttpServerOptions): HttpServer {
-  const { engine, operationsFor, log, metrics, effectiveConfig = () => [], placement = unplaced, onShutdownRequested } = options;
+  const { engine, operationsFor, log, metrics, effectiveConfig = () => [], placement = unplaced, operator = noOperator, onShutdownRequested } = options;
   const membership = options.membership ?? new LoneMembership(engine.nodeId, engine.status().startedAtMs);
   const limits = resolveHttpLimits(options.limits);
   const admission = new Admission(limits.storesInFlightMax, limits.storeBytesInFlightMax);
@@ -128,10 +132,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   readBodies(server);
   publishOpenApi(server, engine.version);
   const memoryFor: RouteContext['memoryFor'] = operationsFor === undefined ? () => engine : (request) => operationsFor(callerOf(request));
-  const context: RouteContext = { engine, memoryFor, membership, placement, metrics, log, limits, admission, validators, effectiveConfig, onShutdownRequested };
+  const context: RouteContext = { engine, memoryFor, membership, placement, operator, metrics, log, limits, admission, validators, effectiveConfig, onShutdownRequested };
   // In a plugin of its own, so that the routes are added once the document above is listening for them.
   server.register(async (scope: HttpServer) => {
-    for (const routes of [memoryRoutes, batchRoutes, recallRoutes, spaceRoutes, clusterRoutes, placementRoutes, systemRoutes]) routes(scope, context);
+    for (const routes of [memoryRoutes, batchRoutes, recallRoutes, spaceRoutes, clusterRoutes, placementRoutes, operationRoutes, systemRoutes]) routes(scope, context);
   });
   return server;
 }

@@ -1,6 +1,7 @@
 import type { ClusterId, NodeId } from '@engram/kernel';
 import type { ClusterMap, MapChange, PlacementStrategy, RosterNode } from '@engram/placement/core';
 import type { ReplicationEffect, ReplicationEvent } from '@engram/replication/core';
+import type { Verb, VerbAnswer } from './verbs.js';
 
 /** What a node says about itself, and membership spreads: what the roster will have of it. */
 export type NodeCard = Omit<RosterNode, 'state'>;
@@ -26,6 +27,8 @@ export type ClusterEvent =
   | { readonly kind: 'acceptor-persisted' }
   | { readonly kind: 'acceptor-persist-failed'; readonly reason: string }
   | { readonly kind: 'replication'; readonly event: ReplicationEvent }
+  /** An operator asks for something. Answered by `verb-answered` with the same number. */
+  | { readonly kind: 'verb-asked'; readonly request: number; readonly verb: Verb }
   /** The node is told to stop: it hands its partitions over, then asks for no lease any more. */
   | { readonly kind: 'leaving' };
 
@@ -40,6 +43,7 @@ export type ClusterEffect =
   | { readonly kind: 'replication'; readonly effect: ReplicationEffect }
   | { readonly kind: 'map-changed'; readonly map: ClusterMap; readonly changes: readonly MapChange[] }
   | { readonly kind: 'lease-changed'; readonly held: boolean }
+  | { readonly kind: 'verb-answered'; readonly request: number; readonly answer: VerbAnswer }
   /** After `leaving`: all that could be handed over is, and the process may end. */
   | { readonly kind: 'ready-to-leave' }
   /** Something that an operator would want to read. */

@@ -7,6 +7,8 @@ import { ReplicationCore, type Checksum, type PartitionStatus, type ReplicationE
 import type { ClusterEffect, ClusterEvent, FoundingPolicies, NodeCard, SeenNode } from './cluster-messages.js';
 import { decodeControl, encodeControl, type ControlMessage } from './control-codec.js';
 import { RegisterSeat, type RegisterOutcome } from './register-seat.js';
+import { VerbQueue } from './verb-queue.js';
+import { isRemoved, promotionRefusal, withoutDecommissioned, type Verb, type VerbAnswer } from './verbs.js';
 import { enrolled, nextMoves, nextVoters, orphanMakers, stewardOf } from './steward.js';
 import { entryOf, involves, storagesOf } from './table-entries.js';
 import { CopyKeeper } from './copy-keeper.js';
@@ -99,10 +101,13 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
   readonly #outbid = new Map<number, number>();
   readonly #takeovers: Takeovers;
   readonly #keeper: CopyKeeper;
+  readonly #verbs: VerbQueue;
+  #active: ReadonlySet<NodeId> = new Set();
+  #isRemoved = false;
   /** Nodes that are there with another disk than the roster has, and since when. */
   readonly #otherDisks = new Map<NodeId, Instant>();
-  /** Since when nobody has come or gone. */
-  #calmSince: Instant;
+  /** Since when nobody has come or gone; undefined once that is of no interest. */
+  #calmSince: Instant | undefined;
   #plannedAt: Instant | undefined;
   #leaveUntil: Instant | undefined;
   /** A change of the map of ours that has no outcome yet. One at a time keeps them from refusing each other. */
@@ -146,10 +151,13 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
       isAlive: (node) => this.#isAlive(node),
       hasOtherDisk: (node) => msBetween(this.#otherDisks.get(node) ?? this.#now, this.#now) > otherDiskMs,
       storageOf: (node) => this.#storages.get(node),
+      isActive: (node) => this.#active.has(node),
+      leavesWithoutHeir: (node, { primary, replicas }) => this.#map?.roster.some(({ id, state }) => id === node && state === 'decommissioning') === true && ![...this.#active].some((id) => id !== primary && !replicas.includes(id)),
       isSettled: (deposed) => this.#isSettled(deposed, this.#now),
       confirm: (request, partition, level) => this.#replicate({ kind: 'confirm', request, partition, level }, this.#now),
       fence: (partition, epoch, nodes) => this.#replicate({ kind: 'fence-copies', partition, epoch, nodes }, this.#now),
     });
+    this.#verbs = new VerbQueue((request, answer) => this.#answerVerb(request, answer));
     if (start.map) this.#seat.heardOf(start.map);
   }
 
@@ -160,6 +168,8 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
   holdsLease(now: Instant): boolean { return this.#holder.holdsLease(now); }
   /** Who sees to the map at the moment, as this node sees it. */
   get steward(): NodeId | undefined { return this.#map && stewardOf(this.#map, (id) => this.#isAlive(id)); }
+  /** Whether this node was decommissioned. It answers for nothing any more, and may be stopped. */
+  get isRemoved(): boolean { return this.#isRemoved; }
   /** How one partition is doing here; undefined where nothing is known of it. */
   partition(partition: number): PartitionStatus | undefined { return this.#replication?.partition(partition); }
   /** Whether this node has applied what a token stands for; replication's `await-position` waits for it. */
@@ -171,8 +181,8 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
   /** What the log is still needed for. */
   retainFrom(): { readonly needed: Lsn; readonly mustKeep: Lsn } | undefined { return this.#replication?.retainFrom(); }
   /** How much it keeps in memory besides replication; each is bounded by the partitions, the roster, or the queue of the register. */
-  held(): Readonly<Record<'seen' | 'heldBack' | 'outbid' | 'takeovers' | 'keeper' | 'registerRequests', number>> {
-    return { seen: this.#seen.size, heldBack: this.#heldBack.size, outbid: this.#outbid.size, takeovers: this.#takeovers.held, keeper: this.#keeper.held, registerRequests: this.#seat.pending };
+  held(): Readonly<Record<'seen' | 'heldBack' | 'outbid' | 'takeovers' | 'keeper' | 'verbs' | 'registerRequests', number>> {
+    return { seen: this.#seen.size, heldBack: this.#heldBack.size, outbid: this.#outbid.size, takeovers: this.#takeovers.held, keeper: this.#keeper.held, verbs: this.#verbs.held, registerRequests: this.#seat.pending };
   }
   /** The records of all copies, to be made durable before the log is cut. */
   replicationRecords(): ReturnType<ReplicationCore['records']> { return this.#replication?.records() ?? []; }
@@ -211,6 +221,7 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
       case 'acceptor-persisted':      return this.#seat.persisted(now);
       case 'acceptor-persist-failed': this.#notice('warn', 'this node cannot vote on the map any more until it is restarted', { reason: event.reason }); return this.#seat.persistFailed(now);
       case 'replication':             return this.#replicate(event.event, now);
+      case 'verb-asked':              return this.#verbAsked(event.request, event.verb, now);
       case 'leaving':                 return this.#leave(now);
       default:                        return unreachable(event);
     }
@@ -281,7 +292,11 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
     if (this.#leaving) return this.#handAllOver(now);
     if (!this.#belongs()) this.#askOthers(now);
     this.#watchDisks(now);
+    this.#verbs.expire(now);
+    if (this.#belongs() && !this.#active.has(this.#id)) this.#keeper.drain(this.#map, now);
     if (this.#changing || (this.#changeAt !== undefined && now < this.#changeAt)) return;
+    const asked = this.#verbs.next(this.#map);
+    if (asked) return this.#change(asked, undefined, now, (outcome) => this.#verbs.settled(outcome));
     const mine = enrolled(this.#map, this.#card) ?? this.#reopened() ?? this.#keeper.tend(this.#map, now);
     if (mine) return this.#change(mine, undefined, now);
     if (this.steward === this.#id) this.#steward(this.#map, now);
@@ -292,8 +307,12 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
     const voters = nextVoters(map, (id) => this.#isAlive(id));
     if (voters) return this.#change(contentOf(map), voters, now);
     this.#takeovers.seek(orphanMakers(map, (id) => this.#isGone(id, now)), map, now);
+    const removal = withoutDecommissioned(map);
+    if (removal) return this.#change(removal, undefined, now);
     const { calmMs, founding: { strategy } } = this.#options;
-    if (msBetween(this.#calmSince, now) < calmMs || (this.#plannedAt !== undefined && msBetween(this.#plannedAt, now) < planEveryMs)) return;
+    // Nobody waits for calm to let go who was told to.
+    const isAsked = map.roster.some(({ state }) => state === 'decommissioning');
+    if ((!isAsked && this.#calmSince !== undefined && msBetween(this.#calmSince, now) < calmMs) || (this.#plannedAt !== undefined && msBetween(this.#plannedAt, now) < planEveryMs)) return;
     this.#plannedAt = now;
     const { content, handOvers } = nextMoves(map, (id) => this.#isAlive(id), strategy, movesMax);
     for (const { partition, from, to } of handOvers) {
@@ -350,6 +369,11 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
     this.#state = state;
     this.#map = map;
     this.#storages = storagesOf(map);
+    this.#active = new Set(map.roster.filter(({ state }) => state === 'active').map(({ id }) => id));
+    if (!this.#isRemoved && isRemoved(map, this.#id, this.#storageId)) {
+      this.#isRemoved = true;
+      this.#notice('info', 'this node has left the cluster: it was decommissioned and can be stopped; with an empty data directory it joins as a new one', { node: this.#id });
+    }
     this.#seat.heardOf(state);
     this.#effects.push({ kind: 'keep-map', bytes: encodeAcceptorState({ promised: ballotZero, accepted: { ballot: ballotZero, state } }, clusterMapCodec) });
     this.#effects.push({ kind: 'map-changed', map, changes: before ? mapChanges(before, map) : [] });
@@ -415,10 +439,11 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
     if (free.length > 0) this.#replicate({ kind: 'table-changed', entries: free.map((partition) => entryOf(map, partition, this.#storages)) }, now);
   }
 
-  #change(content: MapContent, voters: readonly Voter[] | undefined, now: Instant): void {
+  #change(content: MapContent, voters: readonly Voter[] | undefined, now: Instant, then: (outcome: RegisterOutcome) => void = () => undefined): void {
     this.#changing = true;
     this.#seat.change((this.#map as ClusterMap).epoch, content, voters, (outcome, at) => {
       this.#changing = false;
+      then(outcome);
       this.#changed(outcome, at);
     }, now);
   }
@@ -428,10 +453,11 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
       this.#changeAt = undefined;
       // What has become due meanwhile follows at once.
       this.#tickAt = now;
+      const before = this.#map?.roster ?? [];
       this.#learn(outcome.state, now);
-      // Leases would spread it within a renewal; this is sooner.
+      // Leases would spread it within a renewal; this is sooner. Who has just been removed hears it too.
       const message: ControlMessage = { kind: 'map', state: outcome.state };
-      for (const { id } of outcome.state.value.roster) if (id !== this.#id) this.#send(id, message);
+      for (const id of new Set([...before, ...outcome.state.value.roster].map((node) => node.id))) if (id !== this.#id) this.#send(id, message);
       return;
     }
     const { refusal } = outcome;
@@ -452,6 +478,44 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
       if (placement.primary === this.#id && placement.epoch <= promised && !this.#keeper.isHandingOver(partition)) table[partition] = { ...placement, epoch: promised + 1 };
     }
     return table.every((placement, at) => placement === map.table[at]) ? undefined : { ...contentOf(map), table };
+  }
+
+  // ── What operators ask for ───────────────────────────────────────────────────────────────────────────────────────
+
+  #verbAsked(request: number, verb: Verb, now: Instant): void {
+    const map = this.#map;
+    if (!map || !this.#belongs() || this.#leaving) {
+      const message = this.#isRemoved ? 'this node was decommissioned' : this.#leaving ? 'this node is stopping' : 'this node has no place in the cluster yet';
+      return this.#answerVerb(request, { kind: 'refused', code: 'not_ready', message, hint: 'Ask another node of the cluster.' });
+    }
+    switch (verb.kind) {
+      case 'promote': {
+        const refusal = promotionRefusal(map, verb.partition, verb.to, (id) => this.#isAlive(id));
+        const primary = map.table[verb.partition]?.primary;
+        if (refusal || primary === verb.to || primary === undefined) return this.#answerVerb(request, refusal ?? { kind: 'done', changed: false });
+        if (primary === this.#id) this.#keeper.handOver(map, verb.partition, verb.to, now);
+        else this.#send(primary, { kind: 'hand-over', partition: verb.partition, to: verb.to });
+        return this.#answerVerb(request, { kind: 'done', changed: true });
+      }
+      case 'plan-moves':
+        if (this.steward === this.#id) this.#planNow(now);
+        else if (this.steward !== undefined) this.#send(this.steward, { kind: 'plan-moves' });
+        return this.#answerVerb(request, { kind: 'done', changed: true });
+      default:
+        this.#verbs.ask(request, verb, now);
+        this.#tickAt = now;
+    }
+  }
+
+  #answerVerb(request: number, answer: VerbAnswer): void {
+    this.#effects.push({ kind: 'verb-answered', request, answer });
+  }
+
+  /** As if everything had been calm for long. */
+  #planNow(now: Instant): void {
+    this.#calmSince = undefined;
+    this.#plannedAt = undefined;
+    this.#tickAt = now;
   }
 
   // ── Leases ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -580,6 +644,8 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
       case 'hand-over':
         if (this.#map) this.#keeper.handOver(this.#map, message.partition, message.to, now);
         return;
+      case 'plan-moves':
+        return this.#planNow(now);
       default:
         return unreachable(message);
     }

@@ -10,10 +10,12 @@ export type ControlMessage =
   | { readonly kind: 'map-request'; readonly epoch: number }
   /** A map that was chosen. */
   | { readonly kind: 'map'; readonly state: RegisterState<MapContent> }
-  /** From the steward to a primary: let that copy be primary in your place, for balance. */
-  | { readonly kind: 'hand-over'; readonly partition: number; readonly to: NodeId };
+  /** To a primary: let that copy be primary in your place, or whichever has come furthest. */
+  | { readonly kind: 'hand-over'; readonly partition: number; readonly to: NodeId | undefined }
+  /** To the steward: look at what is to be moved now. */
+  | { readonly kind: 'plan-moves' };
 
-const channels = { register: 1, 'lease-request': 2, 'lease-reply': 3, 'map-request': 4, map: 5, 'hand-over': 6 } as const;
+const channels = { register: 1, 'lease-request': 2, 'lease-reply': 3, 'map-request': 4, map: 5, 'hand-over': 6, 'plan-moves': 7 } as const;
 /** Leases and requests are small; the register and maps have the bound of the register. */
 const smallBytesMax = 65_536;
 const storageIdLengthMax = 64;
@@ -28,6 +30,7 @@ export function encodeControl(message: ControlMessage): Uint8Array {
     case 'lease-reply':   return tagged(channels['lease-reply'], json({ storageId: message.storageId, ...message.reply }));
     case 'map-request':   return tagged(channels['map-request'], json({ epoch: message.epoch }));
     case 'hand-over':     return tagged(channels['hand-over'], json({ partition: message.partition, to: message.to }));
+    case 'plan-moves':    return tagged(channels['plan-moves'], json({}));
   }
 }
 
@@ -61,8 +64,10 @@ export function decodeControl(bytes: Uint8Array): ControlMessage | undefined {
     }
     case channels['hand-over']: {
       const { partition, to } = parsed(body) ?? {};
-      return isCount(partition) && isNodeId(to) ? { kind: 'hand-over', partition, to } : undefined;
+      return isCount(partition) && (to === undefined || isNodeId(to)) ? { kind: 'hand-over', partition, to } : undefined;
     }
+    case channels['plan-moves']:
+      return parsed(body) && { kind: 'plan-moves' };
     default:
       return undefined;
   }

@@ -9,6 +9,8 @@ class Bench {
   readonly asked: (readonly [string, ...unknown[]])[] = [];
   readonly dead = new Set<string>();
   readonly otherDisks = new Set<string>();
+  readonly drained = new Set<string>();
+  readonly leaving = new Set<string>();
   leads = true;
   now = 0 as Instant;
   readonly keeper = new CopyKeeper(node('a'), {
@@ -16,6 +18,8 @@ class Bench {
     isAlive: (id) => !this.dead.has(id) && !this.otherDisks.has(id),
     hasOtherDisk: (id) => this.otherDisks.has(id),
     storageOf: (id) => `${id}-disk`,
+    isActive: (id) => !this.drained.has(id),
+    leavesWithoutHeir: (id) => this.leaving.has(id),
     isSettled: () => false,
     confirm: (request, partition, level) => this.asked.push(['confirm', request, partition, level]),
     fence: (partition, epoch, nodes) => this.asked.push(['fence', partition, epoch, ...nodes]),

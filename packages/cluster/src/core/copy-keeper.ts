@@ -10,6 +10,10 @@ export interface KeeperPorts {
   /** Back with another disk than the roster's, and not only for a moment. */
   hasOtherDisk(node: NodeId): boolean;
   storageOf(node: NodeId): string | undefined;
+  /** Takes copies and primaries: neither drained nor decommissioned. */
+  isActive(node: NodeId): boolean;
+  /** To be decommissioned, while nobody who takes copies is without one of these. */
+  leavesWithoutHeir(node: NodeId, placement: PartitionPlacement): boolean;
   /** Whether leases of those deposed earlier have run out, so that they need not be named again. */
   isSettled(deposed: NonNullable<PartitionPlacement['deposed']>): boolean;
   /** Answered by `confirmed` with the same number. */
@@ -23,15 +27,20 @@ interface Handover {
   readonly epoch: number;
   readonly to: NodeId | undefined;
   readonly until: Instant;
+  /** When those that have said nothing are asked once more: the first question may have found no connection. */
+  askAgainAt: Instant | undefined;
   readonly answers: Map<NodeId, Position>;
 }
 
 const handoverMs = 500;
+const askAgainMs = 150;
 /** How long a copy that is to leave may still offer what only it has. A tail is offered at every heartbeat. */
 const partingMs = 2_000;
 /** How long a copy may be on its way to a node that is not there. */
 const patienceMs = 10_000;
 const confirmRetryMs = 1_500;
+/** How long after a hand-over the next one of that partition is begun unasked: while one lasts nobody takes writes. */
+const handoverPauseMs = 2_000;
 /** Confirmations and hand-overs under way at once. */
 const underWayMax = 64;
 
@@ -46,7 +55,7 @@ const underWayMax = 64;
  * P ─▶ B   all copies fence themselves, P's own first of all ─▶ the furthest of the others is primary in the next epoch
  * ```
  *
- * With one copy too many, the last one named leaves.
+ * With one copy too many, the last one named leaves; the primary instead, when it is drained or decommissioned.
  */
 export class CopyKeeper {
   readonly #self: NodeId;
@@ -55,6 +64,8 @@ export class CopyKeeper {
   readonly #asked = new Map<number, { readonly partition: number; readonly epoch: number; readonly level: AckLevel; readonly at: Instant }>();
   readonly #confirmed = new Map<number, { readonly epoch: number; readonly level: AckLevel; readonly at: Instant }>();
   readonly #handovers = new Map<number, Handover>();
+  /** When each was last handed over, or tried to be. */
+  readonly #handedOverAt = new Map<number, Instant>();
   /** Since when a copy is on its way to somebody who is not there. */
   readonly #absent = new Map<number, { readonly epoch: number; readonly since: Instant }>();
   #nextRequest = -1;
@@ -65,7 +76,7 @@ export class CopyKeeper {
   }
 
   get held(): number {
-    return Math.max(this.#ready.size, this.#asked.size, this.#confirmed.size, this.#handovers.size, this.#absent.size);
+    return Math.max(this.#ready.size, this.#asked.size, this.#confirmed.size, this.#handovers.size, this.#handedOverAt.size, this.#absent.size);
   }
 
   isHandingOver(partition: number): boolean {
@@ -92,8 +103,22 @@ export class CopyKeeper {
     if (!placement || placement.primary !== this.#self || this.#handovers.has(partition) || this.#handovers.size >= underWayMax) return;
     if (!placement.replicas.some((id) => this.#ports.isAlive(id)) || (to !== undefined && !placement.replicas.includes(to)) || !this.#ports.leads(partition)) return;
     const epoch = placement.epoch + 1;
-    this.#handovers.set(partition, { epoch, to, until: plusMs(now, handoverMs), answers: new Map() });
+    this.#handovers.set(partition, { epoch, to, until: plusMs(now, handoverMs), askAgainAt: plusMs(now, askAgainMs), answers: new Map() });
+    this.#handedOverAt.set(partition, now);
     this.#ports.fence(partition, epoch, copiesOf(placement));
+  }
+
+  /** Gives away what this node leads to others that take primaries, a few at a time. */
+  drain(map: ClusterMap, now: Instant): void {
+    for (const [partition, { primary, replicas }] of map.table.entries()) {
+      if (primary !== this.#self || this.#wasHandedOver(partition, now)) continue;
+      if (replicas.some((id) => this.#ports.isActive(id) && this.#ports.isAlive(id))) this.handOver(map, partition, undefined, now);
+    }
+  }
+
+  #wasHandedOver(partition: number, now: Instant): boolean {
+    const at = this.#handedOverAt.get(partition);
+    return at !== undefined && msBetween(at, now) < handoverPauseMs;
   }
 
   /** A copy has fenced itself. True when that decides who is next. */
@@ -112,6 +137,7 @@ export class CopyKeeper {
     for (const [partition, placement] of map.table.entries()) {
       if (placement.primary !== this.#self) continue;
       const handover = this.#handovers.get(partition);
+      if (handover) this.#askAgain(partition, placement, handover, now);
       const next = handover ? this.#successor(placement, handover) : this.#ports.leads(partition) ? this.#step(map, partition, placement, now) : undefined;
       if (!next) continue;
       table[partition] = { ...next, epoch: placement.epoch + 1 };
@@ -120,15 +146,24 @@ export class CopyKeeper {
     return changed ? { ...contentOf(map), table } : undefined;
   }
 
+  #askAgain(partition: number, placement: PartitionPlacement, handover: Handover, now: Instant): void {
+    const { epoch, askAgainAt, answers } = handover;
+    if (askAgainAt === undefined || now < askAgainAt) return;
+    handover.askAgainAt = undefined;
+    this.#ports.fence(partition, epoch, copiesOf(placement).filter((id) => !answers.has(id)));
+  }
+
   #step(map: ClusterMap, partition: number, placement: PartitionPlacement, now: Instant): PartitionPlacement | undefined {
     const { moving, ...still } = placement;
     const { replicas } = placement;
     const lost = replicas.find((id) => this.#ports.hasOtherDisk(id));
     if (lost !== undefined) return this.#isConfirmed(partition, placement, 'quorum', 0, now) ? { ...placement, replicas: replicas.filter((id) => id !== lost), ...this.#moving(moving, lost) } : undefined;
-    const leaver = replicas.at(-1);
-    if (leaver !== undefined && replicas.length > map.policies.factor) {
+    const isTooMany = replicas.length > map.policies.factor;
+    // A primary that is to go hands over instead.
+    const leaver = isTooMany ? (this.#ports.isActive(this.#self) ? replicas.at(-1) : undefined) : moving ? undefined : replicas.find((id) => this.#ports.leavesWithoutHeir(id, placement));
+    if (leaver !== undefined) {
       const isThere = this.#ports.isAlive(leaver);
-      return this.#isConfirmed(partition, placement, isThere ? 'all' : 'quorum', isThere ? partingMs : 0, now) ? { ...placement, replicas: replicas.slice(0, -1), ...this.#moving(moving, leaver) } : undefined;
+      return this.#isConfirmed(partition, placement, isThere ? 'all' : 'quorum', isThere ? partingMs : 0, now) ? { ...placement, replicas: replicas.filter((id) => id !== leaver), ...this.#moving(moving, leaver) } : undefined;
     }
     if (!moving) return undefined;
     const { from, to } = moving;
@@ -180,10 +215,13 @@ export class CopyKeeper {
     const others = placement.replicas.flatMap((id) => { const position = answers.get(id); return position && this.#ports.isAlive(id) ? [{ id, position }] : []; });
     const furthest = others.reduce<Position | undefined>((most, { position }) => (most && comparePositions(most, position) >= 0 ? most : position), undefined);
     if (!furthest || (2 * others.length <= copies.length && comparePositions(furthest, own) < 0)) return undefined;
-    // All are waited for as long as nobody has everything; who has is as good as any.
-    const isComplete = others.length === placement.replicas.length || comparePositions(furthest, own) >= 0;
+    // All are waited for as long as nobody has everything; who has is as good as any other that is wanted.
+    const isWanted = (id: NodeId): boolean => (to === undefined ? this.#ports.isActive(id) : id === to);
+    const isAwaited = placement.replicas.some((id) => isWanted(id) && this.#ports.isAlive(id) && !answers.has(id));
     const able = others.filter(({ position }) => comparePositions(position, furthest) === 0).map(({ id }) => id);
-    const primary = to !== undefined && able.includes(to) ? to : able[0];
+    const wanted = able.find(isWanted);
+    const isComplete = others.length === placement.replicas.length || (comparePositions(furthest, own) >= 0 && (wanted !== undefined || !isAwaited));
+    const primary = wanted ?? able[0];
     if (!isComplete || primary === undefined) return undefined;
     const { deposed, ...rest } = placement;
     return { ...rest, primary, replicas: copies.filter((id) => id !== primary), ...(deposed && !this.#ports.isSettled(deposed) && { deposed }) };
@@ -196,6 +234,7 @@ export class CopyKeeper {
     for (const [partition, { epoch }] of this.#confirmed) if (isPast(partition, epoch)) this.#confirmed.delete(partition);
     for (const [partition, { epoch }] of this.#absent) if (isPast(partition, epoch)) this.#absent.delete(partition);
     for (const [partition, { epoch, until }] of this.#handovers) if (isPast(partition, epoch - 1) || now >= until) this.#handovers.delete(partition);
+    for (const partition of this.#handedOverAt.keys()) if (!this.#wasHandedOver(partition, now)) this.#handedOverAt.delete(partition);
     for (const [request, { at }] of this.#asked) if (msBetween(at, now) > confirmRetryMs) this.#asked.delete(request);
   }
 }

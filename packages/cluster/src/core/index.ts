@@ -10,4 +10,5 @@ export { ClusterNode, unseenMs, type ClusterNodeOptions, type ClusterNodeStart }
 export type { ClusterEffect, ClusterEvent, FoundingPolicies, NodeCard, SeenNode } from './cluster-messages.js';
 export { decodeControl, encodeControl, type ControlMessage } from './control-codec.js';
 export { nextMoves, stewardOf, votersWanted, type HandOver } from './steward.js';
+export type { MapVerb, Verb, VerbAnswer, VerbRefusal } from './verbs.js';
 export { entryOf, storagesOf } from './table-entries.js';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { checkMap } from '@engram/placement/core';
+import { checkMap, type ClusterMap } from '@engram/placement/core';
 import { cardOf, mapOf, node, placed, rosterNode, voter } from '../../test/maps.js';
 import { enrolled, nextMoves, nextVoters, orphanMakers, stewardOf, votersWanted } from './steward.js';
 
@@ -46,10 +46,31 @@ describe('voters', () => {
     const map = mapOf(['a', 'b', 'c'], [abc], { voters: [voter('a')], roster: [rosterNode('a'), rosterNode('b', { state: 'draining' }), rosterNode('c'), rosterNode('d')] });
     expect(nextVoters(map, everybody)).toEqual([voter('a'), voter('c')]);
   });
+
+  test('that are decommissioned give their place to another before they go', () => {
+      const inState = (map: ClusterMap, name: string): ClusterMap => ({ ...map, roster: map.roster.map((each) => (each.id === name ? { ...each, state: 'decommissioning' } : each)) });
+      const [three, four] = [mapOf(['a', 'b', 'c'], [abc]), mapOf(['a', 'b', 'c', 'd'], [abc])];
+    const leaving = inState(four, 'c');
+    const added = nextVoters(leaving, () => true)!;
+    expect(added.map(({ id }) => id)).toEqual(['a', 'b', 'c', 'd']);
+    expect(nextVoters({ ...leaving, voters: added }, () => true)?.map(({ id }) => id)).toEqual(['a', 'b', 'd']);
+    // Nobody else is there to take it.
+    const small = inState(three, 'c');
+    expect(nextVoters(small, () => true)?.map(({ id }) => id)).toEqual(['a', 'b']);
+    expect(nextVoters({ ...small, voters: [voter('a'), voter('b')] }, (id) => id !== 'a')?.map(({ id }) => id)).toEqual(['b']);
+    expect(nextVoters({ ...three, roster: [rosterNode('a'), rosterNode('b', { state: 'draining' }), rosterNode('c')] }, () => true)).toBeUndefined();
+  });
+
 });
 
 describe('enrolling', () => {
   const map = mapOf(['a', 'b', 'c'], [abc]);
+
+  test('leaves out a disk that was decommissioned, and takes another one of that name', () => {
+    const without = { ...map, removed: [{ id: node('d'), storageId: 'd-disk' }] };
+    expect(enrolled(without, cardOf('d'))).toBeUndefined();
+    expect(enrolled(without, cardOf('d', 'new-disk'))?.roster.at(-1)?.storageId).toBe('new-disk');
+  });
 
   test('adds a node that the roster does not have', () => {
     expect(enrolled(map, cardOf('d'))?.roster.map(({ id }) => id)).toEqual(['a', 'b', 'c', 'd']);

@@ -1,6 +1,7 @@
 import type { NodeId } from '@engram/kernel';
 import { contentOf, copiesOf, planPlacement, previewMoves, type ClusterMap, type MapContent, type PartitionPlacement, type PlacementStrategy, type RosterNode, type TargetPlacement, type Voter } from '@engram/placement/core';
 import type { NodeCard } from './cluster-messages.js';
+import { isRemoved } from './verbs.js';
 
 /**
  * What one node sees to on behalf of all. Whoever does it is no leader: every change goes through the register, so that
@@ -20,19 +21,29 @@ export function votersWanted(nodes: number): number {
 /** The next voters, one added or one removed; undefined when they are as they should be. */
 export function nextVoters(map: ClusterMap, isAlive: (node: NodeId) => boolean): readonly Voter[] | undefined {
   const { roster, voters } = map;
-  const storage = new Map(roster.map(({ id, storageId }) => [id, storageId]));
+  const nodes = new Map(roster.map((node) => [node.id, node]));
+  const without = (voter: Voter): readonly Voter[] => voters.filter((each) => each !== voter);
   // A voter whose disk was lost never answers again; one that left the roster does not belong.
-  const stale = voters.find(({ id, storageId }) => storage.get(id) !== storageId);
-  if (stale && voters.length > 1) return voters.filter((voter) => voter !== stale);
-  const active = roster.filter(({ state }) => state === 'active');
-  if (voters.length >= votersWanted(active.length)) return undefined;
-  const votes = new Set(voters.map(({ id }) => id));
-  const [newcomer] = active.filter(({ id }) => !votes.has(id) && isAlive(id)).sort((a, b) => (a.id < b.id ? -1 : 1));
-  return newcomer && [...voters, { id: newcomer.id, storageId: newcomer.storageId }];
+  const stale = voters.find(({ id, storageId }) => nodes.get(id)?.storageId !== storageId);
+  if (stale && voters.length > 1) return without(stale);
+  const stays = ({ id }: { readonly id: NodeId }): boolean => nodes.get(id)?.state !== 'decommissioning';
+  const wanted = votersWanted(roster.filter(stays).length);
+  // Whoever takes a place comes before the one it is taken of.
+  if (voters.filter(stays).length < wanted) {
+    const votes = new Set(voters.map(({ id }) => id));
+    const [newcomer] = roster.filter(({ id, state }) => state === 'active' && !votes.has(id) && isAlive(id)).sort((a, b) => (a.id < b.id ? -1 : 1));
+    if (newcomer) return [...voters, { id: newcomer.id, storageId: newcomer.storageId }];
+  }
+  const leaver = voters.find((voter) => !stays(voter));
+  if (leaver && voters.length > 1) return without(leaver);
+  // One too many would have to be reached for nothing. Nothing rests on which one goes.
+  const surplus = voters.length > wanted ? (voters.find(({ id }) => !isAlive(id)) ?? voters.at(-1)) : undefined;
+  return surplus && without(surplus);
 }
 
 /** The map with this node in its roster as it is now; undefined when it is there already, or must not be changed. */
 export function enrolled(map: ClusterMap, card: NodeCard): MapContent | undefined {
+  if (isRemoved(map, card.id, card.storageId)) return undefined;
   const known = map.roster.find(({ id }) => id === card.id);
   if (known && isSameCard(known, card)) return undefined;
   // With another disk it is another holder of whatever it held: that has to be given up first, each by its primary.
@@ -51,14 +62,17 @@ export interface HandOver {
 
 /**
  * The next moves towards a table that is in balance: copies to send on their way, as marks in the map, and primaries to
- * hand over. A primary whose copy is to go first hands over to one that stays. Nothing goes to who is not there.
+ * hand over. A primary whose copy is to go first hands over to one that stays. Nothing goes to who is not there, and
+ * nothing at all while moves are paused.
  */
 export function nextMoves(map: ClusterMap, isAlive: (node: NodeId) => boolean, strategy: PlacementStrategy, movesMax: number): { readonly content: MapContent | undefined; readonly handOvers: readonly HandOver[] } {
+  if (map.movesPaused) return { content: undefined, handOvers: [] };
   const plan = planPlacement(map, undefined, { strategy });
   const preview = previewMoves(map.table, plan.table);
   let free = movesMax - map.table.filter(({ moving }) => moving).length;
   const table = [...map.table];
   const handOvers: HandOver[] = [];
+  const isActive = (node: NodeId): boolean => map.roster.some(({ id, state }) => id === node && state === 'active');
   const isCalm = ({ moving, replicas }: PartitionPlacement): boolean => !moving && replicas.length <= map.policies.factor;
   for (const { partition, from, to } of preview.copies) {
     const placement = table[partition] as PartitionPlacement;
@@ -69,6 +83,8 @@ export function nextMoves(map: ClusterMap, isAlive: (node: NodeId) => boolean, s
       const target = plan.table[partition] as TargetPlacement;
       const heir = [target.primary, ...target.replicas].find((id) => placement.replicas.includes(id) && isAlive(id));
       if (heir !== undefined) handOvers.push({ partition, from, to: heir });
+      // The only copy there is: another one comes first.
+      else if (placement.replicas.length === 0 && !isActive(from)) table[partition] = { ...placement, epoch: placement.epoch + 1, moving: { from: undefined, to } };
     } else table[partition] = { ...placement, epoch: placement.epoch + 1, moving: { from, to } };
   }
   for (const { partition, from, to } of preview.primaries) {

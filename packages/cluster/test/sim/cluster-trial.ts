@@ -2,7 +2,7 @@ import type { NodeId, Random } from '@engram/kernel';
 import { randomFaultSchedule, applyFaults, type FaultAction } from '@engram/kernel/sim';
 import { clusterMapCodec, copiesOf, decodeAcceptorState, type ClusterMap, type MapContent, type RegisterState } from '@engram/placement/core';
 import type { AckLevel, ReplicationEffect, ReplicationOptions } from '@engram/replication/core';
-import { encodeControl, type ClusterEffect } from '../../src/core/index.js';
+import { encodeControl, type ClusterEffect, type Verb } from '../../src/core/index.js';
 import { ClusterWorld } from './cluster-world.js';
 import { digestOf, RegisterHistory, recordRegister } from './register-history.js';
 import type { ClusterProcess, ProcessDefects } from './sim-process.js';
@@ -69,6 +69,8 @@ export class ClusterTrial {
   readonly #partitions: number;
   readonly #mayLoseDisks: boolean;
   readonly #joins: boolean;
+  readonly #isOperated: boolean;
+  #decommissioned = false;
   /** Nodes that have left the copies of something: what they come back to is shipped and applied anew. */
   readonly #retired = new Set<NodeId>();
   #disksLost = 0;
@@ -81,7 +83,9 @@ export class ClusterTrial {
     const dice = new ClusterWorld({ seed: `dice ${seed}`, nodes: 1 }).world.random('trial');
     const nodes = options.nodes ?? (dice.chance(0.5) ? 3 : 5);
     this.#partitions = 1 + dice.below(8);
-    this.#mayLoseDisks = dice.chance(0.3);
+    // With copies taken away on purpose, the one that is left may be on the disk that is lost.
+    this.#isOperated = dice.chance(0.4);
+    this.#mayLoseDisks = dice.chance(0.3) && !this.#isOperated;
     this.#joins = dice.chance(0.3);
     const small: ReplicationOptions = { batchEntries: 5 + dice.below(20), heartbeatMs: 100 + dice.below(400), batchBytes: 2_000, windowEntries: 25 + dice.below(30), windowBytes: 4_000, ringEntries: 5 + dice.below(60), ringBytes: 20_000, snapshotChunkBytes: 200, snapshotBytesPerSecond: 100_000 };
     this.cluster = new ClusterWorld({
@@ -123,6 +127,7 @@ export class ClusterTrial {
     this.#faults = faults.filter(({ kind }) => kind !== 'heal' && kind !== 'restart').length;
     applyFaults(world, faults);
     if (this.#joins) world.at(fromMs + this.#random.below(8_000), () => this.cluster.join());
+    if (this.#isOperated) this.#operate(untilMs);
     this.#workload(untilMs);
     this.#watchSizes();
     world.run({ untilMs });
@@ -173,6 +178,36 @@ export class ClusterTrial {
       for (const node of nodes) kept.push({ atMs, kind: 'kill', node, how: 'power' }, { atMs: atMs + 200 + random.below(2_000), kind: 'restart', node });
     }
     return kept.sort((a, b) => a.atMs - b.atMs);
+  }
+
+  /** Somebody drains, decommissions, pauses and promotes, through any node, whatever else happens. */
+  #operate(untilMs: number): void {
+    const { world, nodes } = this.cluster;
+    const step = (): void => {
+      if (world.nowMs > untilMs) return;
+      const id = this.#random.pick(nodes).id as NodeId;
+      const verb = this.#random.pick<Verb>([
+        { kind: 'drain', node: id }, { kind: 'undrain', node: id }, { kind: 'decommission', node: id, force: this.#random.chance(0.3) },
+        { kind: 'pause-moves' }, { kind: 'resume-moves' }, { kind: 'plan-moves' }, { kind: 'set-policies', policies: { factor: 1 + this.#random.below(3) } },
+        { kind: 'promote', partition: this.#random.below(this.#partitions), to: this.#random.chance(0.5) ? id : undefined },
+      ]);
+      const { process, paused } = this.#random.pick(nodes);
+      if (process && !paused) this.cluster.askLater(process, verb, (answer) => this.#count(`${verb.kind} ${answer.kind === 'done' ? (answer.changed ? 'changed' : 'so') : answer.code}`));
+      world.at(world.nowMs + 200 + this.#random.below(2_500), step);
+    };
+    world.at(world.nowMs + this.#random.below(1_000), step);
+  }
+
+  /** What paused or drained at the end would never be done with otherwise. */
+  #endOperations(): void {
+    if (!this.#isOperated) return;
+    const verbs: Verb[] = [{ kind: 'resume-moves' }, ...this.cluster.nodes.map(({ id }): Verb => ({ kind: 'undrain', node: id as NodeId }))];
+    for (const verb of verbs) {
+      const asked = this.cluster.alive.find(({ node }) => !node.isRemoved);
+      const answer = asked && this.cluster.ask(asked, verb);
+      const isOver = answer?.kind === 'done' || (answer?.kind === 'refused' && (answer.code === 'precondition_failed' || answer.code === 'node_not_found'));
+      if (!isOver) this.#violation(`${verb.kind} after healing: ${JSON.stringify(answer)}`);
+    }
   }
 
   #workload(untilMs: number): void {
@@ -240,7 +275,10 @@ export class ClusterTrial {
         return this.#mustBeChosen(process, state);
       }
       case 'map-changed':
-        for (const change of effect.changes) this.#count(change.kind);
+        for (const change of effect.changes) {
+          this.#count(change.kind);
+          if (change.kind === 'node-removed') this.#decommissioned = true;
+        }
         return;
       case 'persist-acceptor':
         return this.#options.defects?.learnsAccepted === true ? this.#learnAccepted(process, effect.bytes) : undefined;
@@ -289,9 +327,9 @@ export class ClusterTrial {
     const { world } = this.cluster;
     const check = (): void => {
       for (const process of this.cluster.alive) {
-        const { seen, heldBack, outbid, takeovers, keeper, registerRequests } = process.node.held();
+        const { seen, heldBack, outbid, takeovers, keeper, verbs, registerRequests } = process.node.held();
         const nodes = this.cluster.nodes.length;
-        if (seen > nodes || keeper > 64 + this.#partitions || heldBack > this.#partitions || outbid > this.#partitions || takeovers > nodes || registerRequests > 64 + 1) this.#violation(`${process.id} holds too much: ${JSON.stringify(process.node.held())}`);
+        if (seen > nodes || keeper > 64 + this.#partitions || heldBack > this.#partitions || outbid > this.#partitions || takeovers > nodes || verbs > 16 || registerRequests > 64 + 1) this.#violation(`${process.id} holds too much: ${JSON.stringify(process.node.held())}`);
       }
       world.at(world.nowMs + 100, check);
     };
@@ -305,6 +343,7 @@ export class ClusterTrial {
     for (let partition = 0; partition < this.#partitions; partition++) {
       if (!this.#isWritable(partition)) this.#violation(`partition ${partition} takes no write at quorum after healing: ${this.#described()}`);
     }
+    this.#endOperations();
     if (!this.cluster.runUntil(() => this.cluster.isSettled, settleMs)) this.#violation(`not settled ${settleMs} ms after healing: ${this.#described()}`);
     if (!this.cluster.runUntil(() => this.cluster.isLevel, levelMs)) this.#violation(`copies are not level ${levelMs} ms after healing: ${this.#described()}`);
     const map = this.cluster.map;
@@ -319,7 +358,8 @@ export class ClusterTrial {
       }
       for (const write of this.#writes) {
         if (write.partition !== partition || !write.acknowledged) continue;
-        const promised = this.#disksLost === 0 || write.level === 'quorum' || write.level === 'all';
+        // A disk that was taken out of the cluster may have had something to itself.
+        const promised = (this.#disksLost === 0 && !this.#decommissioned) || write.level === 'quorum' || write.level === 'all';
         if (promised && !stores.every(({ operations }) => operations.has(write.id))) this.#violation(`${write.id}, acknowledged at ${write.level}, is lost`);
       }
     }
@@ -342,7 +382,7 @@ export class ClusterTrial {
     const nodes = this.cluster.nodes.map(({ id, process, alive, paused }) => (process && alive ? `${id} map ${process.node.map?.epoch ?? '-'} lease ${process.node.holdsLease(process.now)} steward ${process.node.steward ?? '-'}${paused ? ' paused' : ''} ${JSON.stringify(process.node.held())}` : `${id} down`));
     const sick = (map?.table ?? []).flatMap((placement, partition) => {
       const states = copiesOf(placement).map((id) => { const s = this.cluster.process(id)?.node.partition(partition); return `${id}:${s?.role} at ${s?.position.epoch}/${s?.position.seq} epoch ${s?.epoch} promised ${s?.promised} aside ${s?.entriesSetAside}`; });
-      return this.cluster.leads(partition) && !placement.moving && states.length === (map?.policies.factor ?? 0) + 1 && new Set(states.map((state) => state.replace(/^.*? at (\S+) .*$/, '$1'))).size === 1 ? [] : [`${partition} ${JSON.stringify(placement)}: ${states.join(', ')}`];
+      return this.cluster.leads(partition) && !placement.moving && states.length === Math.min((map?.policies.factor ?? 0) + 1, map?.roster.length ?? 0) && new Set(states.map((state) => state.replace(/^.*? at (\S+) .*$/, '$1'))).size === 1 ? [] : [`${partition} ${JSON.stringify(placement)}: ${states.join(', ')}`];
     });
     return `map ${map?.epoch} roster ${map?.roster.map(({ id, storageId }) => `${id}=${storageId}`).join()} voters ${map?.voters.map(({ id, storageId }) => `${id}=${storageId}`).join()}; ${nodes.join('; ')}; ${sick.join(' | ')}`;
   }

@@ -2,7 +2,7 @@ import { parseNodeId, utf8Encode, type NodeId } from '@engram/kernel';
 import { SimWorld, type SimNode, type SimWorldOptions } from '@engram/kernel/sim';
 import { copiesOf, type ClusterMap } from '@engram/placement/core';
 import type { AckLevel, ReplicationEffect, ReplicationOptions } from '@engram/replication/core';
-import type { ClusterEffect } from '../../src/core/index.js';
+import type { ClusterEffect, Verb, VerbAnswer } from '../../src/core/index.js';
 import { votersWanted } from '../../src/core/steward.js';
 import type { DiskHabits } from './sim-disk.js';
 import { ClusterProcess, type ProcessDefects, type ProcessSetting } from './sim-process.js';
@@ -14,6 +14,7 @@ export interface ClusterWorldOptions {
   readonly spare?: number;
   readonly partitions?: number;
   readonly factor?: number;
+  readonly policy?: 'majority' | 'available';
   readonly calmMs?: number;
   readonly disk?: Partial<DiskHabits>;
   readonly world?: Partial<SimWorldOptions>;
@@ -33,6 +34,7 @@ export class ClusterWorld {
   readonly #options: ClusterWorldOptions;
   readonly #ids: readonly NodeId[];
   readonly #waiting = new Map<number, (answer: Answer, by: ClusterProcess) => void>();
+  readonly #verbs = new Map<number, (answer: VerbAnswer) => void>();
   #lastRequest = 0;
 
   constructor(options: ClusterWorldOptions) {
@@ -96,7 +98,9 @@ export class ClusterWorld {
     const disks = new Map(this.alive.map(({ id, disk }) => [id, disk.storageId]));
     const isHere = ({ id, storageId }: { readonly id: NodeId; readonly storageId: string }): boolean => disks.get(id) === storageId;
     const copies = Math.min(map.policies.factor + 1, map.roster.length);
-    return map.roster.length === this.nodes.length && map.roster.every(isHere) && map.voters.every(isHere) && map.voters.length === votersWanted(map.roster.length) && map.table.every((placement) => !placement.moving && copiesOf(placement).length === copies);
+    const members = this.nodes.filter(({ id }) => !map.removed?.some((removed) => removed.id === id) || map.roster.some((node) => node.id === id));
+    if (map.roster.some(({ state }) => state === 'decommissioning')) return false;
+    return map.roster.length === members.length && map.roster.every(isHere) && map.voters.every(isHere) && map.voters.length === votersWanted(map.roster.length) && map.table.every((placement) => !placement.moving && copiesOf(placement).length === copies);
   }
 
   runUntil(until: () => boolean, forMs: number): boolean {
@@ -134,11 +138,25 @@ export class ClusterWorld {
     return answer;
   }
 
+  /** Asks one node and runs until it has answered; undefined when it has not. */
+  ask(process: ClusterProcess, verb: Verb, waitMs = 12_000): VerbAnswer | undefined {
+    let answer: VerbAnswer | undefined;
+    this.askLater(process, verb, (got) => (answer = got));
+    this.runUntil(() => answer !== undefined, waitMs);
+    return answer;
+  }
+
+  askLater(process: ClusterProcess, verb: Verb, then: (answer: VerbAnswer) => void): void {
+    const request = ++this.#lastRequest;
+    this.#verbs.set(request, then);
+    process.ask(request, verb);
+  }
+
   #setting(others: readonly NodeId[], expect: number | undefined): ProcessSetting {
-    const { nodes, partitions = 8, factor = 2, calmMs, disk, replication, defects, accepted, appliedAgain, watch } = this.#options;
+    const { nodes, partitions = 8, factor = 2, policy = 'majority', calmMs, disk, replication, defects, accepted, appliedAgain, watch } = this.#options;
     return {
       others, expect,
-      node: { founding: { partitions, factor, ack: 'quorum', partition: 'majority', strategy: 'zone_aware', expect: nodes }, ...(replication && { replication }), ...(calmMs !== undefined && { calmMs }) },
+      node: { founding: { partitions, factor, ack: 'quorum', partition: policy, strategy: 'zone_aware', expect: nodes }, ...(replication && { replication }), ...(calmMs !== undefined && { calmMs }) },
       disk: { syncMs: 2, keepEntries: Infinity, ...disk },
       ...(defects && { defects }),
       ...(appliedAgain && { appliedAgain }),
@@ -146,6 +164,10 @@ export class ClusterWorld {
       watch: (process, effect) => {
         watch?.(process, effect);
         if (effect.kind === 'replication') this.#answered(process, effect.effect);
+        if (effect.kind === 'verb-answered') {
+          this.#verbs.get(effect.request)?.(effect.answer);
+          this.#verbs.delete(effect.request);
+        }
       },
     };
   }

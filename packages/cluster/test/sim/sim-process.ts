@@ -3,7 +3,7 @@ import { Driver, hash64, hlcOf, parseNodeId, plusMs, utf8Encode, type ClusterId,
 import type { SimEnv, SimProcess } from '@engram/kernel/sim';
 import { clusterMapCodec, decodeAcceptorState, type AcceptorState, type MapContent } from '@engram/placement/core';
 import type { ReplicationEffect, ReplicationEvent } from '@engram/replication/core';
-import { ClusterNode, decodeFormationMessage, encodeFormationMessage, FormationCore, type ClusterEffect, type ClusterEvent, type ClusterNodeOptions, type FormationEffect, type FormationEvent, type FormationRecord, type NodeCard } from '../../src/core/index.js';
+import { ClusterNode, decodeFormationMessage, encodeFormationMessage, FormationCore, type ClusterEffect, type Verb, type ClusterEvent, type ClusterNodeOptions, type FormationEffect, type FormationEvent, type FormationRecord, type NodeCard } from '../../src/core/index.js';
 import { SimDisk, type DiskHabits } from './sim-disk.js';
 import { SimMembers } from './sim-members.js';
 import { SimStreams } from './sim-streams.js';
@@ -85,6 +85,11 @@ export class ClusterProcess implements SimProcess {
     this.#driver.dispatch({ kind: 'replication', event });
   }
 
+  /** As an operator would; answered by the effect `verb-answered` with the same number. */
+  ask(request: number, verb: Verb): void {
+    this.#driver.dispatch({ kind: 'verb-asked', request, verb });
+  }
+
   /** As if it had come over the network. */
   hear(from: NodeId, bytes: Uint8Array): void {
     this.#driver.dispatch({ kind: 'control-received', from, bytes });
@@ -134,6 +139,7 @@ export class ClusterProcess implements SimProcess {
       case 'keep-map':         return this.disk.write('map', effect.bytes);
       case 'replication':      return this.#performReplication(effect.effect);
       case 'map-changed':      return this.#env.trace('map', effect.map.epoch);
+      case 'verb-answered':    return this.#env.trace('verb', effect.request, JSON.stringify(effect.answer));
       case 'lease-changed':    return this.#env.trace('lease', effect.held ? 1 : 0);
       case 'ready-to-leave':   return void this.#env.clock.schedule(plusMs(this.now, 50), () => this.#env.exit('stopped'));
       case 'notice':           return this.#env.trace(effect.what, JSON.stringify(effect.details));

@@ -15,6 +15,8 @@ describe('as bytes', () => {
   test('a map reads as it was written, with everything a partition may carry', () => {
     const table = [placed(), placed({ epoch: 300_000, provisional: true }), placed({ deposed: { nodes: [d, parseNodeId('gone')], since: 70 } }), placed({ moving: { from: c, to: d } }), placed({ moving: { from: undefined, to: d } }), placed({ replicas: [] })];
     expect(clusterMapCodec.decode(clusterMapCodec.encode(content(table)))).toEqual(content(table));
+    const more = { ...content(table), removed: [{ id: parseNodeId('gone'), storageId: 'disk-gone' }], movesPaused: true as const };
+    expect(clusterMapCodec.decode(clusterMapCodec.encode(more))).toEqual(more);
   });
 
   test('a thousand partitions of three copies take six kilobytes', () => {
@@ -73,7 +75,8 @@ test('changes are told in the order of an operator: who came, who went, what mov
     roster: [...roster.slice(0, 4).map((each) => (each.id === b ? { ...each, state: 'draining' as const } : each)), node('f')],
     voters: [{ id: b, storageId: 'disk-b' }],
     policies: { ...policies, factor: 1 },
+    movesPaused: true,
   });
-  expect(mapChanges(before, after).map(({ kind }) => kind)).toEqual(['node-changed', 'node-joined', 'node-removed', 'voters-changed', 'policies-changed', 'primary-changed', 'replicas-changed', 'move-ended']);
+  expect(mapChanges(before, after).map(({ kind }) => kind)).toEqual(['node-changed', 'node-joined', 'node-removed', 'voters-changed', 'policies-changed', 'moves-paused', 'primary-changed', 'replicas-changed', 'move-ended']);
   expect(mapChanges(before, before)).toEqual([]);
 });

@@ -46,11 +46,18 @@ export interface PartitionPlacement {
   readonly moving?: { readonly from: NodeId | undefined; readonly to: NodeId };
 }
 
+/** A node that was taken out of the roster for good. The same name may come back, on another disk. */
+export type RemovedNode = Pick<RosterNode, 'id' | 'storageId'>;
+
 /** What the register of a cluster holds. */
 export interface MapContent {
   readonly clusterId: ClusterId;
   readonly policies: ClusterPolicies;
   readonly roster: readonly RosterNode[];
+  /** Nodes that were decommissioned, the latest last; `removedMax` of them are remembered. */
+  readonly removed?: readonly RemovedNode[];
+  /** Nothing is sent on its way for balance, to fill gaps, or away from a node that is decommissioned. What is under way arrives. */
+  readonly movesPaused?: true;
   /** One for each partition, in their order. Its length is fixed when the cluster is initialised. */
   readonly table: readonly PartitionPlacement[];
 }
@@ -64,6 +71,8 @@ export interface ClusterMap extends MapContent {
 
 /** Nodes that a roster lists at most. */
 export const rosterMax = 1_000;
+/** Nodes that a map remembers as removed. One that is forgotten and comes back with its old disk is a new member. */
+export const removedMax = 256;
 /** Copies of one partition at most, the primary among them. */
 export const copiesMax = 7;
 /** Addresses that a roster keeps of one node at most. */
@@ -77,8 +86,8 @@ export function clusterMapOf(state: RegisterState<MapContent>): ClusterMap {
 }
 
 /** What goes into the register of a map. */
-export function contentOf({ clusterId, policies, roster, table }: MapContent): MapContent {
-  return { clusterId, policies, roster, table };
+export function contentOf({ clusterId, policies, roster, removed, movesPaused, table }: MapContent): MapContent {
+  return { clusterId, policies, roster, ...(removed && { removed }), ...(movesPaused && { movesPaused }), table };
 }
 
 /** Nodes that hold a partition, the primary first. */
@@ -96,10 +105,11 @@ export function checkMap(content: MapContent): void {
 }
 
 /** What is wrong with a map, as a sentence; undefined when nothing is. */
-export function mapProblem({ policies, roster, table }: MapContent): string | undefined {
+export function mapProblem({ policies, roster, removed = [], table }: MapContent): string | undefined {
   const ids = new Set(roster.map(({ id }) => id));
   if (roster.length === 0 || roster.length > rosterMax) return `a cluster has 1 to ${rosterMax} nodes, not ${roster.length}`;
   if (ids.size !== roster.length) return `node ${shown(roster.find(({ id }, at) => roster.findIndex((node) => node.id === id) !== at)?.id)} is listed twice`;
+  if (removed.length > removedMax) return `${removedMax} removed nodes are remembered at most, not ${removed.length}`;
   if (!(Number.isInteger(policies.factor) && policies.factor >= 0 && policies.factor < copiesMax)) return `factor is 0 to ${copiesMax - 1} replicas besides the primary, not ${policies.factor}`;
   if (table.length === 0 || table.length > partitionsMax) return `a cluster has 1 to ${partitionsMax} partitions, not ${table.length}`;
   for (const node of roster) {
@@ -134,6 +144,8 @@ export type MapChange =
   | { readonly kind: 'node-changed'; readonly before: RosterNode; readonly node: RosterNode }
   | { readonly kind: 'voters-changed'; readonly before: readonly Voter[]; readonly voters: readonly Voter[] }
   | { readonly kind: 'policies-changed'; readonly before: ClusterPolicies; readonly policies: ClusterPolicies }
+  | { readonly kind: 'moves-paused' }
+  | { readonly kind: 'moves-resumed' }
   | { readonly kind: 'primary-changed'; readonly partition: number; readonly epoch: number; readonly from: NodeId; readonly to: NodeId; readonly provisional: boolean }
   | { readonly kind: 'replicas-changed'; readonly partition: number; readonly epoch: number; readonly added: readonly NodeId[]; readonly removed: readonly NodeId[] }
   | { readonly kind: 'move-started'; readonly partition: number; readonly from: NodeId | undefined; readonly to: NodeId }
@@ -153,6 +165,7 @@ export function mapChanges(before: ClusterMap, after: ClusterMap): readonly MapC
   if (!sameVoters(before.voters, after.voters)) changes.push({ kind: 'voters-changed', before: before.voters, voters: after.voters });
   const [was, is] = [before.policies, after.policies];
   if (was.factor !== is.factor || was.ack !== is.ack || was.partition !== is.partition) changes.push({ kind: 'policies-changed', before: was, policies: is });
+  if (before.movesPaused !== after.movesPaused) changes.push({ kind: after.movesPaused ? 'moves-paused' : 'moves-resumed' });
   for (const [partition, placement] of after.table.entries()) {
     const earlier = before.table[partition];
     if (earlier !== undefined && earlier !== placement) changes.push(...placementChanges(partition, earlier, placement));

@@ -49,6 +49,7 @@ export {
   mapChanges,
   mapProblem,
   partitionsMax,
+  removedMax,
   rosterMax,
   type ClusterMap,
   type ClusterPolicies,
@@ -56,6 +57,7 @@ export {
   type MapContent,
   type NodeState,
   type PartitionPlacement,
+  type RemovedNode,
   type RosterNode,
 } from './cluster-map.js';
 export { clusterMapCodec } from './map-codec.js';

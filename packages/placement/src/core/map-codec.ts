@@ -1,17 +1,17 @@
 import { isClusterId, isNodeId, type NodeId } from '@engram/kernel';
-import { addressesMax, copiesMax, copiesOf, mapProblem, partitionsMax, rosterMax, type ClusterPolicies, type MapContent, type NodeState, type PartitionPlacement, type RosterNode } from './cluster-map.js';
+import { addressesMax, copiesMax, copiesOf, mapProblem, partitionsMax, removedMax, rosterMax, type ClusterPolicies, type MapContent, type NodeState, type PartitionPlacement, type RemovedNode, type RosterNode } from './cluster-map.js';
 import { isCount, isText, packPlain, unpackPlain, type PlainItem } from './plain-msgpack.js';
 import type { ValueCodec } from './register-codec.js';
 
 /**
- * A map as bytes: a msgpack array of a version, the cluster, its policies, its roster, and the table as one run of bytes.
+ * A map as bytes: a msgpack array of a version, the cluster, its policies, its roster, who was removed from it, and the table as one run of bytes.
  * In the table a node is its place in the roster and numbers take seven bits a byte, so a partition of three copies
  * takes five bytes or six.
  */
 export const clusterMapCodec: ValueCodec<MapContent> = Object.freeze({ encode: encodeMap, decode: decodeMap });
 
 /** Whoever changes the bytes raises it. */
-const mapVersion = 1;
+const mapVersion = 2;
 const acks: readonly ClusterPolicies['ack'][] = ['local', 'replica', 'quorum', 'all'];
 const partitionPolicies: readonly ClusterPolicies['partition'][] = ['majority', 'available'];
 const states: readonly NodeState[] = ['active', 'draining', 'decommissioning'];
@@ -21,7 +21,7 @@ const depthMax = 5;
 /** Above the number of copies, in the byte that begins a partition. */
 const flags = { deposed: 0x08, provisional: 0x10, moving: 0x20, movingFrom: 0x40 } as const;
 
-function encodeMap({ clusterId, policies, roster, table }: MapContent): Uint8Array {
+function encodeMap({ clusterId, policies, roster, removed = [], movesPaused, table }: MapContent): Uint8Array {
   const nodes = [...roster];
   const index = new Map(nodes.map(({ id }, at) => [id, at]));
   // A node that was deposed and then removed is still named, behind those of the roster.
@@ -35,22 +35,24 @@ function encodeMap({ clusterId, policies, roster, table }: MapContent): Uint8Arr
   };
   const bytes: number[] = [];
   for (const placement of table) writePlacement(bytes, placement, indexOf);
-  const policyItems = [policies.factor, acks.indexOf(policies.ack), partitionPolicies.indexOf(policies.partition)];
-  return packPlain([mapVersion, clusterId, policyItems, roster.map(nodeItems), strangers, table.length, Uint8Array.from(bytes)]);
+  const policyItems = [policies.factor, acks.indexOf(policies.ack), partitionPolicies.indexOf(policies.partition), movesPaused ? 1 : 0];
+  return packPlain([mapVersion, clusterId, policyItems, roster.map(nodeItems), removed.map(({ id, storageId }) => [id, storageId]), strangers, table.length, Uint8Array.from(bytes)]);
 }
 
 /** Undefined for whatever is no map that holds together. */
 function decodeMap(bytes: Uint8Array): MapContent | undefined {
   const items = unpackPlain(bytes, depthMax);
-  if (items === undefined || items.length !== 7 || items[0] !== mapVersion) return undefined;
-  const [, clusterId, policyItems, rosterItems, strangers, partitions, tableBytes] = items;
+  if (items === undefined || items.length !== 8 || items[0] !== mapVersion) return undefined;
+  const [, clusterId, policyItems, rosterItems, removedItems, strangers, partitions, tableBytes] = items;
   if (!isClusterId(clusterId) || !Array.isArray(rosterItems) || rosterItems.length > rosterMax || !Array.isArray(strangers) || !strangers.every(isNodeId)) return undefined;
   if (!isCount(partitions, 1, partitionsMax) || !(tableBytes instanceof Uint8Array)) return undefined;
   const policies = policiesOf(policyItems);
   const roster = (rosterItems as unknown[]).map(nodeOf);
-  if (policies === undefined || !roster.every((node) => node !== undefined)) return undefined;
+  const removed = removedOf(removedItems);
+  if (policies === undefined || removed === undefined || !roster.every((node) => node !== undefined)) return undefined;
   const table = readTable(tableBytes, partitions, [...roster.map(({ id }) => id), ...(strangers as NodeId[])]);
-  const content = table && { clusterId, policies, roster, table };
+  const movesPaused = (policyItems as unknown[])[3] === 1;
+  const content = table && { clusterId, policies, roster, ...(removed.length > 0 && { removed }), ...(movesPaused && { movesPaused }), table };
   return content !== undefined && mapProblem(content) === undefined ? content : undefined;
 }
 
@@ -68,10 +70,17 @@ function nodeOf(item: unknown): RosterNode | undefined {
   return entries.every(isEntry) ? { id, storageId, addresses: Object.fromEntries(entries), zone, rack, capacity, state } : undefined;
 }
 
+function removedOf(items: unknown): RemovedNode[] | undefined {
+  if (!Array.isArray(items) || items.length > removedMax) return undefined;
+  const removed = (items as unknown[]).map((item) => (Array.isArray(item) && item.length === 2 ? { id: item[0] as unknown, storageId: item[1] as unknown } : undefined));
+  const isNode = (node: (typeof removed)[number]): node is RemovedNode => isNodeId(node?.id) && isText(node?.storageId, labelLengthMax, 1);
+  return removed.every(isNode) ? removed : undefined;
+}
+
 function policiesOf(item: unknown): ClusterPolicies | undefined {
-  if (!Array.isArray(item) || item.length !== 3) return undefined;
-  const [factor, ackIndex, partitionIndex] = item as unknown[];
-  if (!isCount(factor, 0, copiesMax - 1) || !isCount(ackIndex) || !isCount(partitionIndex)) return undefined;
+  if (!Array.isArray(item) || item.length !== 4) return undefined;
+  const [factor, ackIndex, partitionIndex, paused] = item as unknown[];
+  if (!isCount(factor, 0, copiesMax - 1) || !isCount(ackIndex) || !isCount(partitionIndex) || !isCount(paused, 0, 1)) return undefined;
   const [ack, partition] = [acks[ackIndex], partitionPolicies[partitionIndex]];
   return ack === undefined || partition === undefined ? undefined : { factor, ack, partition };
 }

@@ -33,6 +33,8 @@ export type ReplicationEvent =
   | { readonly kind: 'table-changed'; readonly entries: readonly PartitionEntry[] }
   /** Nothing is acknowledged by this node as a primary from `validUntil` on. */
   | { readonly kind: 'lease'; readonly validUntil: Instant }
+  /** From now on so many entries go into one message at most; 1 to `windowEntries`. */
+  | { readonly kind: 'batch-entries'; readonly entries: number }
   /** A write that passed every check of the engine. `request` is the driver's name for it. At least one entry, contiguous in the log. */
   | { readonly kind: 'append'; readonly request: number; readonly partition: number; readonly entries: readonly NewEntry[]; readonly level: AckLevel }
   /** The write was there already: answered once everything up to now has reached the level, so that it is as durable as a new one. */

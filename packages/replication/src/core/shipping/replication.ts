@@ -111,6 +111,7 @@ export class ReplicationCore implements Core<ReplicationEvent, ReplicationEffect
       case 'wake':             break;
       case 'table-changed':    this.#tableChanged(event.entries, now); break;
       case 'lease':            this.#leader.setLease(event.validUntil, now); break;
+      case 'batch-entries':    this.#shared.options = resolveReplicationOptions({ ...this.#shared.options, batchEntries: event.entries }); break;
       case 'append':           this.#leader.append(event, now); break;
       case 'confirm':          this.#leader.confirm(event, now); break;
       case 'await-position':   this.#waiters.add(event, now); break;

@@ -21,7 +21,7 @@ export interface Identity {
 /** What the parts of the core have in common: who we are, the copies, and where effects go. */
 export interface Shared {
   readonly self: Identity;
-  readonly options: ResolvedReplicationOptions;
+  options: ResolvedReplicationOptions;
   readonly checksum: EntryChecksum;
   readonly random: Random;
   readonly copies: Map<number, PartitionCopy>;
