@@ -1,13 +1,28 @@
 /** What the server knows of the cluster, as it travels. */
 import type { Static } from 'typebox';
+import type { SpaceSummary } from '@engram/memory';
 import type { DiscoveryHealth, SourceHealth } from '@engram/discovery';
-import { healthOfCluster, type ClusterEvent, type ClusterNode, type Membership } from '../cluster/index.js';
+import { dutiesOf, healthOfCluster, placementOf, type ClusterEvent, type ClusterNode, type Membership, type PlacementView } from '../cluster/index.js';
 import type * as schemas from './cluster-schemas.js';
 import type { ClusterSummary } from './schemas.js';
 import { formatWhen } from './when.js';
 
+const spacesPrintedMax = 1_000;
+
 export function nodeFields({ id, state, self, address, services, epoch, incarnation, changedAtMs }: ClusterNode): Static<typeof schemas.ClusterNode> {
   return { id, state, self, ...(address === undefined ? {} : { address }), ...services, epoch, incarnation, changed_at: formatWhen(changedAtMs) };
+}
+
+/** With what it holds, as the map and the spaces of the node that answers have it. */
+export function nodeDetailFields(node: ClusterNode, placement: PlacementView, spaces: readonly SpaceSummary[]): Static<typeof schemas.ClusterNodeDetail> {
+  const map = placement.map();
+  const { state, primaries, copies } = map ? dutiesOf(map, node.id) : { state: undefined, primaries: 0, copies: 0 };
+  const leads = ({ space }: SpaceSummary): boolean => (map ? placementOf(placement, space)?.primary === node.id : node.self);
+  return {
+    ...nodeFields(node),
+    ...(state !== undefined && { roster: state, primaries, copies }),
+    primary_spaces: spaces.filter(leads).slice(0, spacesPrintedMax).map(({ space }) => space),
+  };
 }
 
 export function membersFields(membership: Membership): Static<typeof schemas.ClusterMembers> {

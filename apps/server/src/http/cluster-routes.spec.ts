@@ -45,7 +45,8 @@ describe('a node of a cluster', () => {
   });
 
   test('describes one node, and says what to do when there is none of the id', async () => {
-    expect(await get(node, '/api/v1/cluster/nodes/node-4')).toEqual({ status: 200, body: wireNode('node-4', 'dead') });
+    expect(await get(node, '/api/v1/cluster/nodes/node-4')).toEqual({ status: 200, body: { ...wireNode('node-4', 'dead'), primary_spaces: [] } });
+    expect(await get(node, '/api/v1/cluster/nodes/node-1')).toMatchObject({ status: 200, body: { roster: 'active', primaries: 1024, copies: 1024, primary_spaces: ['default'] } });
     expect(await get(node, '/api/v1/cluster/nodes/node-9')).toMatchObject({ status: 404, body: { error: { code: 'node_not_found', node: 'node-9', retryable: false } } });
     expect(await get(node, '/api/v1/cluster/nodes/..%2Fx')).toMatchObject({ status: 400, body: { error: { code: 'invalid_argument' } } });
   });
@@ -166,7 +167,7 @@ describe('a node that runs alone', () => {
   test('is a healthy cluster of itself', async () => {
     expect(await get(node, '/cluster/members')).toEqual({ status: 200, body: { mode: 'single', members: [self] } });
     expect(await get(node, '/cluster/nodes')).toEqual({ status: 200, body: [self] });
-    expect(await get(node, '/api/v1/cluster/nodes/node-1')).toEqual({ status: 200, body: self });
+    expect(await get(node, '/api/v1/cluster/nodes/node-1')).toEqual({ status: 200, body: { ...self, primary_spaces: ['default'] } });
     expect(await get(node, '/cluster/health')).toEqual({
       status: 200,
       body: { mode: 'single', status: 'healthy', total_nodes: 1, alive_nodes: 1, suspect_nodes: 0, dead_nodes: 0, nodes: [self] },

@@ -21,6 +21,17 @@ export const ClusterNode = Type.Object(
   { $id: 'ClusterNode', description: 'A node as another one sees it.' },
 );
 
+export const ClusterNodeDetail = Type.Object(
+  {
+    ...ClusterNode.properties,
+    roster: Type.Optional(oneOf(['active', 'draining', 'decommissioning', 'removed'], 'What the map says of it; absent when the map has never had it, or is not known.')),
+    primaries: Type.Optional(Type.Integer({ description: 'Partitions that it leads.' })),
+    copies: Type.Optional(Type.Integer({ description: 'Partitions that it holds a copy of, those that it leads among them.' })),
+    primary_spaces: Type.Array(Type.String(), { description: 'Spaces that it leads, of those that the node that answers knows; the first 1000.' }),
+  },
+  { $id: 'ClusterNodeDetail', description: 'A node as another one sees it, and what it holds.' },
+);
+
 const mode = oneOf(['single', 'distributed'], '`single`: the node runs alone, and answers as a cluster of itself.');
 
 export const ClusterMembers = Type.Object(
@@ -79,4 +90,4 @@ export const ConfigValue = Type.Object(
 
 export const EffectiveConfig = Type.Object({ values: Type.Array(ref(ConfigValue)) }, { $id: 'EffectiveConfig', description: 'Every value in force on this node and where it comes from. Secrets are left out.' });
 
-export const clusterSchemas = [ClusterNode, ClusterMembers, ClusterNodes, ClusterHealth, ClusterEvent, ClusterInitialized, DiscoverySource, DiscoveryHealth, ConfigValue, EffectiveConfig] as const;
+export const clusterSchemas = [ClusterNode, ClusterNodeDetail, ClusterMembers, ClusterNodes, ClusterHealth, ClusterEvent, ClusterInitialized, DiscoverySource, DiscoveryHealth, ConfigValue, EffectiveConfig] as const;

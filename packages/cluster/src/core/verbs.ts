@@ -29,6 +29,7 @@ export interface VerbRefusal {
   readonly hint: string;
 }
 
+/** What became of a verb. */
 export type VerbAnswer = VerbRefusal | { readonly kind: 'done'; /** Whether anything was not so already. */ readonly changed: boolean };
 
 /** What the map says to a verb: that it is so, that it must not be, or what to put in its place. */

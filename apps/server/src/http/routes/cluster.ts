@@ -2,7 +2,7 @@ import { EngramError, parseNodeId } from '@engram/kernel';
 import type { FastifyReply } from 'fastify';
 import { Type } from 'typebox';
 import type { HttpServer, RouteContext } from '../context.js';
-import { clusterEventFields, clusterHealthFields, discoveryHealthFields, membersFields, nodeFields } from '../cluster-fields.js';
+import { clusterEventFields, clusterHealthFields, discoveryHealthFields, membersFields, nodeDetailFields, nodeFields } from '../cluster-fields.js';
 import * as schemas from '../cluster-schemas.js';
 import { EventStream } from '../event-stream.js';
 import { refuseOtherSites } from '../other-sites.js';
@@ -14,7 +14,7 @@ const alone = 'A node that runs alone answers as a cluster of itself, with `mode
 /** Each route under its own name and under the short one that scripts use. */
 const routesOf = (name: string, operationId: string) => [[`/api/v1/cluster/${name}`, operationId], [`/cluster/${name}`, `${operationId}Alias`]] as const;
 
-export function clusterRoutes(server: HttpServer, { membership, effectiveConfig }: RouteContext): void {
+export function clusterRoutes(server: HttpServer, { membership, effectiveConfig, engine, placement }: RouteContext): void {
   for (const [url, operationId] of routesOf('members', 'clusterMembers')) {
     server.get(url, { schema: { operationId, tags, summary: 'Who is in the cluster', description: alone, response: { 200: ref(schemas.ClusterMembers) } } }, () => membersFields(membership));
   }
@@ -43,12 +43,12 @@ export function clusterRoutes(server: HttpServer, { membership, effectiveConfig 
     '/api/v1/cluster/nodes/:id',
     {
       config: { errors: ['node_not_found'] },
-      schema: { operationId: 'clusterNode', tags, summary: 'One node', params: Type.Object({ id: Type.String() }), response: { 200: ref(schemas.ClusterNode) } },
+      schema: { operationId: 'clusterNode', tags, summary: 'One node', params: Type.Object({ id: Type.String() }), response: { 200: ref(schemas.ClusterNodeDetail) } },
     },
     ({ params: { id } }) => {
       const node = membership.node(parseNodeId(id));
       if (node === undefined) throw new EngramError('node_not_found', `this node knows of no node ${id}`, { details: { node: id } });
-      return nodeFields(node);
+      return nodeDetailFields(node, placement, engine.spaces());
     },
   );
 
