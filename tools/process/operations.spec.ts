@@ -163,6 +163,7 @@ test('a node joins and another is decommissioned under writes: nothing is lost a
   nodes[2] = await start(3);
   await expect.poll(() => nodes[2]!.output(), { timeout: limitMs }).toContain('it was decommissioned');
   expect((await get<Duties>(first, 'nodes/engram-3/decommission/status')).status).toBe('done');
+  expect((await request(`${nodes[2]!.url}/readyz`)).statusCode).toBe(503);
   // What reaches it goes on to those that belong.
   expect((await ask(nodes[2], 'POST', 'memory', { content: 'through one that left', memory_space: 'moved' })).status).toBe(201);
 });

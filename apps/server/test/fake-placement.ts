@@ -17,6 +17,7 @@ export function mapOf(clusterId: string, ids: readonly NodeId[]): ClusterMap {
 export class FakePlacement implements PlacementView {
   known: ClusterMap | undefined = mapOf('the-cluster', [parseNodeId('node-1')]);
   failure: string | undefined;
+  isRemoved = false;
 
   map(): ClusterMap | undefined {
     return this.known;

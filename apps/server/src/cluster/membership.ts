@@ -78,6 +78,7 @@ export function reasonsUnready(membership: Membership, placement: PlacementView)
     ...(forming === undefined ? [] : [forming]),
     ...(unheard ? ['the node does not know yet who holds what: it has not heard the map of its cluster from a majority of the voters, or from a node that has it'] : []),
     ...(placement.failure === undefined ? [] : [placement.failure]),
+    ...(placement.isRemoved ? ['the node was decommissioned: it answers through others and can be stopped; with an empty data directory it joins as a new one'] : []),
   ];
 }
 

@@ -12,6 +12,8 @@ export interface PlacementView {
   steward(): NodeId | undefined;
   /** Why this node takes no part in replication any more; undefined while it does, and on a node that runs alone. */
   readonly failure: string | undefined;
+  /** Whether this node was decommissioned: it answers through the others, and holds nothing that counts. */
+  readonly isRemoved: boolean;
 }
 
 export interface NodeLoad {

@@ -113,6 +113,7 @@ export class ReplicatedNode implements Journal, PlacementView, ClusterOperator {
   get card(): NodeCard { return this.#card; }
   /** Why this node cannot go on; undefined while it can. */
   get failure(): string | undefined { return this.#failure; }
+  get isRemoved(): boolean { return this.core?.isRemoved ?? false; }
 
   /**
    * Replication begins. What a founder stored while it ran alone becomes the beginning of its copies; of everybody else

@@ -106,6 +106,15 @@ describe('a node of a cluster', () => {
     }
   });
 
+  test('that was decommissioned is not ready any more, and says what can be done with it', async () => {
+    placement.isRemoved = true;
+    try {
+      expect(await get(node, '/readyz')).toEqual({ status: 503, body: { ready: false, reasons: [expect.stringContaining('was decommissioned')] } });
+    } finally {
+      placement.isRemoved = false;
+    }
+  });
+
   test.each([{ name: 'orders' }, [], 1, null])('forms no cluster when the body %j asks for something that would not happen', async (payload) => {
     membership.formed = { state: 'forming', reason: 'waiting for a cluster' };
     const answer = await node.server.inject({ method: 'POST', url: '/cluster/initialize', headers: { 'content-type': 'application/json' }, payload: JSON.stringify(payload) });

@@ -63,7 +63,7 @@ const LATE_CHECK_MS = 5_000;
 const allSchemas = [...sharedSchemas, ...clusterSchemas, ...placementSchemas, ...operationSchemas];
 
 /** A node that runs alone holds everything. */
-const unplaced: PlacementView = { map: () => undefined, replication: () => undefined, partitionOf: (space) => partitionOf(space, DEFAULT_PARTITIONS), steward: () => undefined, failure: undefined };
+const unplaced: PlacementView = { map: () => undefined, replication: () => undefined, partitionOf: (space) => partitionOf(space, DEFAULT_PARTITIONS), steward: () => undefined, failure: undefined, isRemoved: false };
 
 /** Builds the server; `listen` starts it, `close` lets requests under way finish and then stops. */
 export function createHttpServer(options: HttpServerOptions): HttpServer {

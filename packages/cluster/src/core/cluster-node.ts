@@ -552,6 +552,7 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
   #leave(now: Instant): void {
     if (this.#leaving) return;
     this.#leaving = true;
+    this.#verbs.abandon();
     if (!this.#map) return void this.#effects.push({ kind: 'ready-to-leave' });
     this.#leaveUntil = plusMs(now, leaveMs);
     this.#tickAt = now;

@@ -50,6 +50,13 @@ export class VerbQueue {
     }
   }
 
+  /** Answers all that wait: this node is going. */
+  abandon(): void {
+    for (const { request, changed } of this.#waiting.splice(0)) {
+      this.#answer(request, { kind: 'refused', code: 'unavailable', message: `this node stops before a majority of the voters has agreed${changed ? '; it may still be carried out' : ''}`, hint: 'Ask another node. Asking again is safe.' });
+    }
+  }
+
   /** What is to be put in the place of the map for the first verb that is not so; answers those that are, or must not be. */
   next(map: ClusterMap): MapContent | undefined {
     for (let asked = this.#waiting[0]; asked !== undefined; asked = this.#waiting[0]) {

@@ -152,6 +152,15 @@ describe('the queue of verbs', () => {
     expect(verbs.held).toBe(0);
   });
 
+  test('answers all that wait when the node goes', () => {
+    const { verbs, answers } = queue();
+    verbs.ask(1, drainB, at(0));
+    verbs.ask(2, drainB, at(0));
+    verbs.abandon();
+    expect(answers.map(([request, answer]) => [request, answer.kind === 'refused' && answer.code])).toEqual([[1, 'unavailable'], [2, 'unavailable']]);
+    expect(verbs.held).toBe(0);
+  });
+
   test('holds sixteen and refuses more', () => {
     const { verbs, answers } = queue();
     for (let request = 0; request < 17; request++) verbs.ask(request, drainB, at(0));

@@ -203,7 +203,8 @@ export class ClusterTrial {
     if (!this.#isOperated) return;
     const verbs: Verb[] = [{ kind: 'resume-moves' }, ...this.cluster.nodes.map(({ id }): Verb => ({ kind: 'undrain', node: id as NodeId }))];
     for (const verb of verbs) {
-      const asked = this.cluster.alive.find(({ node }) => !node.isRemoved);
+      // Who was started a moment ago may not know the map yet.
+      const asked = this.cluster.alive.find(({ node, id, disk }) => node.map?.roster.some((known) => known.id === id && known.storageId === disk.storageId));
       const answer = asked && this.cluster.ask(asked, verb);
       const isOver = answer?.kind === 'done' || (answer?.kind === 'refused' && (answer.code === 'precondition_failed' || answer.code === 'node_not_found'));
       if (!isOver) this.#violation(`${verb.kind} after healing: ${JSON.stringify(answer)}`);
