@@ -201,6 +201,11 @@ function replicatedOptions({ node, cluster, network }: Config, nodeId: NodeId, l
       else log.warn({}, what);
       note(held ? 'lease-held' : 'lease-lost', what);
     },
+    onLagChanged: ({ peer, entries, seconds }, isHigh) => {
+      if (isHigh) log.warn({ peer, entries, seconds }, 'a copy has fallen behind');
+      else log.info({ peer, entries, seconds }, 'a copy has caught up');
+      note(isHigh ? 'replica-lagging' : 'replica-caught-up', `${peer} is ${entries} entries and ${seconds.toFixed(1)} s behind`);
+    },
   };
 }
 

@@ -13,7 +13,8 @@ import type { PlacementView } from './placement-view.js';
  * What happened to a node, or to this node's place among the others: `isolated` when no other node is alive as far as
  * it knows, `rejoined` when one is again, `formed` when it came to belong to a cluster, `foreign-cluster` when it met a
  * node of another cluster of the same name, `assignment-changed` when it learned of a new map, `lease-held` and
- * `lease-lost` when it may act as a primary and when no longer.
+ * `lease-lost` when it may act as a primary and when no longer, `replica-lagging` and `replica-caught-up` when a copy of what
+ * it leads falls far behind and when it is well again.
  */
 export interface ClusterEvent {
   readonly type: ClusterEventType;
@@ -24,7 +25,7 @@ export interface ClusterEvent {
   readonly detail?: string;
 }
 
-export const clusterEventTypes = ['joined', 'restarted', 'suspect', 'recovered', 'dead', 'left', 'updated', 'forgotten', 'isolated', 'rejoined', 'formed', 'foreign-cluster', 'assignment-changed', 'lease-held', 'lease-lost'] as const;
+export const clusterEventTypes = ['joined', 'restarted', 'suspect', 'recovered', 'dead', 'left', 'updated', 'forgotten', 'isolated', 'rejoined', 'formed', 'foreign-cluster', 'assignment-changed', 'lease-held', 'lease-lost', 'replica-lagging', 'replica-caught-up'] as const;
 export type ClusterEventType = (typeof clusterEventTypes)[number];
 
 /** As one node sees it at this moment. */

@@ -13,7 +13,7 @@ import { ClusterNode, type ClusterEffect, type ClusterEvent, type FoundingPolici
 import { Driver, EngramError, type ClusterId, type NodeId, type Random, type SpaceId } from '@engram/kernel';
 import { systemClock } from '@engram/kernel/node';
 import { clusterMapCodec, decodeAcceptorState, type AcceptorState, type ClusterMap, type MapChange, type MapContent, type PlacementStrategy } from '@engram/placement';
-import { defaultReplicationOptions, type ReplicationEffect, type ReplicationEvent, type ReplicationOptions, type ReplicationStatus, type WriteRefusal } from '@engram/replication/core';
+import { defaultReplicationOptions, type PeerLag, type ReplicationEffect, type ReplicationEvent, type ReplicationOptions, type ReplicationStatus, type WriteRefusal } from '@engram/replication/core';
 import type { AckLevel, Durability, Journal, JournalParts, JournalWrite } from '../engine/index.js';
 import { PeerLinks, type PeerLog } from '../peers/index.js';
 import { MoveWatch } from './move-watch.js';
@@ -37,6 +37,7 @@ export interface ReplicatedNodeOptions {
   readonly partitionOf: (space: SpaceId) => number;
   readonly onMapChanged: (map: ClusterMap, changes: readonly MapChange[]) => void;
   readonly onLeaseChanged: (held: boolean) => void;
+  readonly onLagChanged: (lag: PeerLag, isHigh: boolean) => void;
 }
 
 /** What there is once the node belongs to a cluster. */
@@ -293,8 +294,8 @@ export class ReplicatedNode implements Journal, PlacementView, ClusterOperator {
   #report(effect: ReplicationEffect): void {
     const { log } = this.#options;
     switch (effect.kind) {
-      case 'lag-high':       return log.warn({ peer: effect.peer, entries: effect.entries, seconds: effect.seconds }, 'a copy has fallen behind');
-      case 'lag-normal':     return log.info({ peer: effect.peer, entries: effect.entries, seconds: effect.seconds }, 'a copy has caught up');
+      case 'lag-high':
+      case 'lag-normal':     return this.#options.onLagChanged(effect, effect.kind === 'lag-high');
       case 'corrupt-entry':  return log.warn({ peer: effect.peer, partition: effect.partition, epoch: effect.epoch, seq: effect.seq }, 'an entry arrived damaged; it was refused and is asked for again');
       case 'peer-refused':   return log.warn({ peer: effect.peer, reason: effect.reason, ours: effect.ours, theirs: effect.theirs }, 'a node was refused as a partner of replication');
       case 'tail-set-aside': return log.warn({ partition: effect.partition, entries: effect.entries }, 'entries that the present primary does not have are set aside and offered to it');

@@ -89,6 +89,7 @@ export const metricDefinitions = {
   engram_cluster_under_replicated_partitions: { type: 'gauge', help: 'Partitions with fewer copies than the cluster wants.' },
   engram_cluster_partitions: { type: 'gauge', help: 'Partitions of which this node holds a copy, by its role.', labels: { role: 'primary, replica' } },
   engram_replication_unshipped_entries: { type: 'gauge', help: 'Entries that this node has as a primary and a majority of copies has not: what is at stake if its disk were lost now.' },
+  engram_replication_lagging_replicas: { type: 'gauge', help: 'Nodes that are further behind this one than is usual: 10 000 entries or 5 s. They count again as level below half of that.' },
   engram_replication_lag_entries: { type: 'gauge', help: 'Entries of partitions that this node leads, which another node has not acknowledged.', labels: { replica: 'the id of that node' } },
   engram_replication_lag_seconds: { type: 'histogram', help: 'How long the oldest of those entries has been waiting, seen whenever the metrics are read.', labels: { replica: 'the id of that node' }, buckets: [0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300] },
 

@@ -193,6 +193,7 @@ export class ServerMetrics {
     if (!status) return;
     for (const role of ['primary', 'replica'] as const) gauges.engram_cluster_partitions.set({ role }, status.partitions.filter((partition) => partition.role === role).length);
     gauges.engram_replication_unshipped_entries.set(status.unshippedEntries);
+    gauges.engram_replication_lagging_replicas.set(status.peers.filter(({ isLagging }) => isLagging).length);
     // A node that is gone from the roster takes its series with it.
     gauges.engram_replication_lag_entries.reset();
     for (const { peer, entries, seconds } of status.peers) {

@@ -235,6 +235,7 @@ describe('a slow copy', () => {
     for (let request = 1; request <= 12; request++) cluster.append('a', request, `w${request}`, 'local');
     cluster.pass(1_500);
     expect(cluster.take('a', 'lag-high')).toMatchObject([{ peer: 'b', entries: 12 }]);
+    expect(cluster.members.get('a')!.core.status(cluster.now).peers.find(({ peer }) => peer === 'b')?.isLagging).toBe(true);
     cluster.release();
     cluster.pass(600);
     expect(cluster.take('a', 'lag-normal')).toMatchObject([{ peer: 'b', entries: 0, seconds: 0 }]);

@@ -53,7 +53,7 @@ export interface PartitionStatus {
 /** How replication is doing on this node. */
 export interface ReplicationStatus {
   readonly partitions: readonly PartitionStatus[];
-  readonly peers: readonly (PeerLag & { readonly connected: boolean; readonly inFlightEntries: number; readonly inFlightBytes: number })[];
+  readonly peers: readonly (PeerLag & { readonly connected: boolean; /** Since `lag-high`, until `lag-normal`. */ readonly isLagging: boolean; readonly inFlightEntries: number; readonly inFlightBytes: number })[];
   /** Entries that this node has as a primary and a quorum has not: what would be at stake if its disk were lost now. */
   readonly unshippedEntries: number;
   /** What is held in memory; each has a bound in the options. */
@@ -149,7 +149,7 @@ export class ReplicationCore implements Core<ReplicationEvent, ReplicationEffect
     const copies = [...this.#shared.copies.values()];
     return {
       partitions: copies.map((copy) => this.partition(copy.partition)!),
-      peers: [...this.#peers.all].map((peer) => ({ ...lagOf(this.#shared, peer.node, now), connected: peer.storage !== undefined, inFlightEntries: peer.inFlightEntries, inFlightBytes: peer.inFlightBytes })),
+      peers: [...this.#peers.all].map((peer) => ({ ...lagOf(this.#shared, peer.node, now), connected: peer.storage !== undefined, isLagging: peer.lagHigh, inFlightEntries: peer.inFlightEntries, inFlightBytes: peer.inFlightBytes })),
       unshippedEntries: copies.reduce((sum, { reign, durable }) => sum + (reign === undefined ? 0 : durable - Math.max(reign.committed, reign.openSeq - 1)), 0),
       held: { recentEntries: this.#shared.recent.entries, recentBytes: this.#shared.recent.bytes, queuedBytes: this.#shared.writer.bytes, pending: this.#leader.pending, waiters: this.#waiters.size },
     };
