@@ -54,8 +54,10 @@ const otherDiskMs = 2_000;
 const planEveryMs = 1_000;
 /** Copies on their way at once, in the whole cluster. */
 const movesMax = 16;
-/** How long a node that leaves goes on handing over. */
-const leaveMs = 1_000;
+/** How long a node that leaves goes on handing over. What is left then has to wait for its lease to run out. */
+const leaveMs = 1_800;
+/** How long it waits for all successors to be known, so that one change of the map names all of them. */
+const gatherMs = 600;
 
 /**
  * One node of a cluster: register, leases, promotion and replication, wired together. Formation comes before it and
@@ -563,9 +565,9 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
     const map = this.#map as ClusterMap;
     if (this.#leaveUntil === undefined) return;
     if (!this.#changing) {
-      const content = this.#keeper.tend(map, now);
+      const content = this.#keeper.isDecided || now >= plusMs(this.#leaveUntil, gatherMs - leaveMs) ? this.#keeper.tend(map, now) : undefined;
       if (content) return this.#change(content, undefined, now);
-      for (const [partition, { primary }] of map.table.entries()) if (primary === this.#id) this.#keeper.handOver(map, partition, undefined, now);
+      this.#keeper.handAllOver(map, this.#leaveUntil, now);
     }
     if ((this.#changing || this.#keeper.handingOver > 0) && now < this.#leaveUntil) return;
     this.#leaveUntil = undefined;

@@ -128,7 +128,8 @@ describe('a primary that hands over', () => {
   const map = mapOf(['a', 'b', 'c'], [placed('a', ['b', 'c'], { epoch: 3 })]);
   const begun = (to?: NodeId): Bench => {
     const bench = new Bench();
-    bench.keeper.handOver(map, 0, to, bench.now);
+    if (to === undefined) bench.keeper.handAllOver(map, plusMs(bench.now, 500), bench.now);
+    else bench.keeper.handOver(map, 0, to, bench.now);
     expect(bench.asked).toEqual([['fence', 0, 4, 'a', 'b', 'c']]);
     return bench;
   };
@@ -156,17 +157,28 @@ describe('a primary that hands over', () => {
   });
 
   test('passes over answers for another epoch, and gives up after half a second', () => {
-    const bench = begun();
+    const bench = begun(node('c'));
     expect(bench.keeper.fenced(map, 0, 3, node('a'), { epoch: 3, seq: 9 })).toBe(false);
     bench.after(500);
     expect(bench.tend(map)).toBeUndefined();
     expect(bench.keeper.handingOver).toBe(0);
   });
 
-  test('hands over no more than so many at a time', () => {
+  test('hands over no more than so many at a time for balance, and everything at once when it leaves', () => {
     const bench = new Bench();
     const large = mapOf(['a', 'b', 'c'], Array.from({ length: 100 }, () => placed('a', ['b', 'c'])));
-    for (let partition = 0; partition < 100; partition++) bench.keeper.handOver(large, partition, undefined, bench.now);
+    for (let partition = 0; partition < 100; partition++) bench.keeper.handOver(large, partition, node('b'), bench.now);
     expect(bench.keeper.handingOver).toBe(64);
+    bench.keeper.handAllOver(large, plusMs(bench.now, 500), bench.now);
+    expect(bench.keeper.handingOver).toBe(100);
+  });
+
+  test('is done with all in one change of the map: it says so once, when the last successor is known', () => {
+    const bench = new Bench();
+    const both = mapOf(['a', 'b', 'c'], [placed('a', ['b', 'c'], { epoch: 3 }), placed('a', ['b', 'c'], { epoch: 3 })]);
+    bench.keeper.handAllOver(both, plusMs(bench.now, 500), bench.now);
+    const said = [0, 1].flatMap((partition) => ['a', 'b'].map((copy) => bench.keeper.fenced(both, partition, 4, node(copy), { epoch: 3, seq: 9 })));
+    expect(said).toEqual([false, false, false, true]);
+    expect(bench.keeper.tend(both, bench.now)?.table.map(({ primary }) => primary)).toEqual(['b', 'b']);
   });
 });

@@ -41,7 +41,7 @@ const patienceMs = 10_000;
 const confirmRetryMs = 1_500;
 /** How long after a hand-over the next one of that partition is begun unasked: while one lasts nobody takes writes. */
 const handoverPauseMs = 2_000;
-/** Confirmations and hand-overs under way at once. */
+/** Confirmations and hand-overs under way at once. Who leaves hands over everything at once: the fewer changes of the map, the sooner it is done. */
 const underWayMax = 64;
 
 /**
@@ -64,6 +64,8 @@ export class CopyKeeper {
   readonly #asked = new Map<number, { readonly partition: number; readonly epoch: number; readonly level: AckLevel; readonly at: Instant }>();
   readonly #confirmed = new Map<number, { readonly epoch: number; readonly level: AckLevel; readonly at: Instant }>();
   readonly #handovers = new Map<number, Handover>();
+  /** Those of them whose successor is known. */
+  readonly #decided = new Set<number>();
   /** When each was last handed over, or tried to be. */
   readonly #handedOverAt = new Map<number, Instant>();
   /** Since when a copy is on its way to somebody who is not there. */
@@ -87,6 +89,11 @@ export class CopyKeeper {
     return this.#handovers.size;
   }
 
+  /** Whether the successors of all that is being handed over are known. */
+  get isDecided(): boolean {
+    return this.#decided.size === this.#handovers.size;
+  }
+
   learnerReady(partition: number, epoch: number, node: NodeId, storage: string): void {
     this.#ready.set(partition, { epoch, node, storage });
   }
@@ -97,13 +104,26 @@ export class CopyKeeper {
     if (asked && reached) this.#confirmed.set(asked.partition, { epoch: asked.epoch, level: asked.level, at: now });
   }
 
-  /** Begins to give the primary's place away: to `to`, or to whoever has come furthest. */
+  /** Begins to give the primary's place away: to `to`, or to whoever has come furthest. At most 64 at once. */
   handOver(map: ClusterMap, partition: number, to: NodeId | undefined, now: Instant): void {
+    if (this.#handovers.size < underWayMax) this.#beginHandOver(map, partition, to, plusMs(now, handoverMs), now);
+  }
+
+  /** Gives every primary's place away, each to whichever copy has come furthest. Called again and again until `until`. */
+  handAllOver(map: ClusterMap, until: Instant, now: Instant): void {
+    for (const [partition, placement] of map.table.entries()) {
+      const handover = this.#handovers.get(partition);
+      if (handover) this.#askAgain(partition, placement, handover, now);
+      else this.#beginHandOver(map, partition, undefined, until, now);
+    }
+  }
+
+  #beginHandOver(map: ClusterMap, partition: number, to: NodeId | undefined, until: Instant, now: Instant): void {
     const placement = map.table[partition];
-    if (!placement || placement.primary !== this.#self || this.#handovers.has(partition) || this.#handovers.size >= underWayMax) return;
+    if (!placement || placement.primary !== this.#self || this.#handovers.has(partition)) return;
     if (!placement.replicas.some((id) => this.#ports.isAlive(id)) || (to !== undefined && !placement.replicas.includes(to)) || !this.#ports.leads(partition)) return;
     const epoch = placement.epoch + 1;
-    this.#handovers.set(partition, { epoch, to, until: plusMs(now, handoverMs), askAgainAt: plusMs(now, askAgainMs), answers: new Map() });
+    this.#handovers.set(partition, { epoch, to, until, askAgainAt: plusMs(now, askAgainMs), answers: new Map() });
     this.#handedOverAt.set(partition, now);
     this.#ports.fence(partition, epoch, copiesOf(placement));
   }
@@ -121,12 +141,14 @@ export class CopyKeeper {
     return at !== undefined && msBetween(at, now) < handoverPauseMs;
   }
 
-  /** A copy has fenced itself. True when that decides who is next. */
+  /** A copy has fenced itself. True when that decides the last hand-over under way: one change of the map then serves all. */
   fenced(map: ClusterMap, partition: number, epoch: number, node: NodeId, position: Position): boolean {
     const handover = this.#handovers.get(partition);
     if (handover?.epoch !== epoch) return false;
     handover.answers.set(node, position);
-    return this.#successor(map.table[partition] as PartitionPlacement, handover) !== undefined;
+    if (this.#successor(map.table[partition] as PartitionPlacement, handover) === undefined) return false;
+    this.#decided.add(partition);
+    return this.isDecided;
   }
 
   /** The map with all that is due in it; undefined when nothing is. */
@@ -233,7 +255,11 @@ export class CopyKeeper {
     for (const [partition, { epoch }] of this.#ready) if (isPast(partition, epoch)) this.#ready.delete(partition);
     for (const [partition, { epoch }] of this.#confirmed) if (isPast(partition, epoch)) this.#confirmed.delete(partition);
     for (const [partition, { epoch }] of this.#absent) if (isPast(partition, epoch)) this.#absent.delete(partition);
-    for (const [partition, { epoch, until }] of this.#handovers) if (isPast(partition, epoch - 1) || now >= until) this.#handovers.delete(partition);
+    for (const [partition, { epoch, until }] of this.#handovers) {
+      if (!isPast(partition, epoch - 1) && now < until) continue;
+      this.#handovers.delete(partition);
+      this.#decided.delete(partition);
+    }
     for (const partition of this.#handedOverAt.keys()) if (!this.#wasHandedOver(partition, now)) this.#handedOverAt.delete(partition);
     for (const [request, { at }] of this.#asked) if (msBetween(at, now) > confirmRetryMs) this.#asked.delete(request);
   }
