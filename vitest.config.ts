@@ -27,6 +27,9 @@ export default defineConfig({
       test: {
         name,
         include: ['**/*.spec.ts', '**/*.laws.ts'],
+        // For what hangs. How long a test takes on a busy machine says nothing about the code.
+        testTimeout: 60_000,
+        hookTimeout: 60_000,
         // Process tests need the build, so they have a configuration and a step of their own.
         exclude: ['**/node_modules/**', '**/dist/**', '**/out-tsc/**', 'process/**'],
       },

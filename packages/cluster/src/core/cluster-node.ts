@@ -1,16 +1,17 @@
 import { assert, msBetween, plusMs, unreachable, wake, type ClusterId, type Core, type Instant, type NodeId, type Random, type Wake } from '@engram/kernel';
 import {
-  checkMap, clusterMapOf, contentOf, encodeAcceptorState, firstTable, LeaseGranter, LeaseHolder, mapChanges, ballotZero, clusterMapCodec,
+  checkMap, clusterMapOf, contentOf, copiesOf, encodeAcceptorState, firstTable, LeaseGranter, LeaseHolder, mapChanges, ballotZero, clusterMapCodec,
   type AcceptorState, type ClusterMap, type LeaseHolderEffect, type LeaseOptions, type LeaseRequest, type MapContent, type PartitionPlacement, type RegisterState, type RosterNode, type Voter,
 } from '@engram/placement/core';
 import { ReplicationCore, type Checksum, type PartitionStatus, type ReplicationEffect, type ReplicationEvent, type ReplicationOptions, type ReplicationStart, type ReplicationStatus, type CountersSnapshot, type Lsn, type SessionToken } from '@engram/replication/core';
 import type { ClusterEffect, ClusterEvent, FoundingPolicies, NodeCard, SeenNode } from './cluster-messages.js';
 import { decodeControl, encodeControl, type ControlMessage } from './control-codec.js';
+import { Neighbours } from './neighbours.js';
 import { RegisterSeat, type RegisterOutcome } from './register-seat.js';
 import { VerbQueue } from './verb-queue.js';
 import { isRemoved, promotionRefusal, withoutDecommissioned, type Verb, type VerbAnswer } from './verbs.js';
 import { enrolled, nextMoves, nextVoters, orphanMakers, stewardOf } from './steward.js';
-import { entryOf, involves, storagesOf } from './table-entries.js';
+import { entryOf, involves } from './table-entries.js';
 import { CopyKeeper } from './copy-keeper.js';
 import { Takeovers } from './takeovers.js';
 
@@ -42,14 +43,10 @@ export interface ClusterNodeOptions {
 
 /** How long after a change that was refused the next one is asked for. */
 const retryMs = 500;
-/** How long a node that the map names may stay unheard of after this one has started, before it counts as gone. */
-export const unseenMs = 5_000;
 /** How often a node that is not in the roster asks for the map: nobody sends it one unasked. */
 const strangerMs = 1_000;
 /** How long the second half of a change of voters is waited for. Renewals ask again more often than that. */
 const unsettledMs = 800;
-/** How long a node shows another disk before its copies are given up: two processes of one name would take turns. */
-const otherDiskMs = 2_000;
 /** How often the steward compares the table with what it should be. */
 const planEveryMs = 1_000;
 /** Copies on their way at once, in the whole cluster. */
@@ -88,11 +85,9 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
 
   #clusterId: ClusterId | undefined;
   #founds = false;
-  #joinedAt: Instant | undefined;
-  #seen = new Map<NodeId, SeenNode>();
+  readonly #neighbours: Neighbours;
   #state: RegisterState<MapContent> | undefined;
   #map: ClusterMap | undefined;
-  #storages: ReadonlyMap<NodeId, string> = new Map();
   #tickAt: Instant;
   #leaving = false;
   /** Until when the lease runs, as replication was told. */
@@ -104,12 +99,7 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
   readonly #takeovers: Takeovers;
   readonly #keeper: CopyKeeper;
   readonly #verbs: VerbQueue;
-  #active: ReadonlySet<NodeId> = new Set();
   #isRemoved = false;
-  /** Nodes that are there with another disk than the roster has, and since when. */
-  readonly #otherDisks = new Map<NodeId, Instant>();
-  /** Since when nobody has come or gone; undefined once that is of no interest. */
-  #calmSince: Instant | undefined;
   #plannedAt: Instant | undefined;
   #leaveUntil: Instant | undefined;
   /** A change of the map of ours that has no outcome yet. One at a time keeps them from refusing each other. */
@@ -137,7 +127,7 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
     this.#granter = new LeaseGranter({ now: start.now, mapEpoch: this.#seat.acceptedVersion, fresh: start.fresh }, this.#options.lease);
     this.#holder = new LeaseHolder(this.#id, this.#options.lease);
     this.#tickAt = start.now;
-    this.#calmSince = start.now;
+    this.#neighbours = new Neighbours(start.card, () => this.#leaving, start.now);
     this.#takeovers = new Takeovers({
       inquire: (to, request, now) => this.#askForLease(to, request, now),
       fence: (copy, partition, epoch, now) => this.#replicate({ kind: 'fence-copies', partition, epoch, nodes: [copy] }, now),
@@ -150,11 +140,11 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
     });
     this.#keeper = new CopyKeeper(this.#id, {
       leads: (partition) => this.#mayLead(partition, this.#now),
-      isAlive: (node) => this.#isAlive(node),
-      hasOtherDisk: (node) => msBetween(this.#otherDisks.get(node) ?? this.#now, this.#now) > otherDiskMs,
-      storageOf: (node) => this.#storages.get(node),
-      isActive: (node) => this.#active.has(node),
-      leavesWithoutHeir: (node, { primary, replicas }) => this.#map?.roster.some(({ id, state }) => id === node && state === 'decommissioning') === true && ![...this.#active].some((id) => id !== primary && !replicas.includes(id)),
+      isAlive: (node) => this.#neighbours.isAlive(node),
+      hasOtherDisk: (node) => this.#neighbours.hasOtherDisk(node, this.#now),
+      storageOf: (node) => this.#neighbours.storages.get(node),
+      isActive: (node) => this.#neighbours.isActive(node),
+      leavesWithoutHeir: (node, placement) => this.#neighbours.isLeavingForGood(node) && !this.#neighbours.hasActiveBeside(copiesOf(placement)),
       isSettled: (deposed) => this.#isSettled(deposed, this.#now),
       confirm: (request, partition, level) => this.#replicate({ kind: 'confirm', request, partition, level }, this.#now),
       fence: (partition, epoch, nodes) => this.#replicate({ kind: 'fence-copies', partition, epoch, nodes }, this.#now),
@@ -169,7 +159,7 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
   /** Whether a majority of voters lets this node act at this moment. */
   holdsLease(now: Instant): boolean { return this.#holder.holdsLease(now); }
   /** Who sees to the map at the moment, as this node sees it. */
-  get steward(): NodeId | undefined { return this.#map && stewardOf(this.#map, (id) => this.#isAlive(id)); }
+  get steward(): NodeId | undefined { return this.#map && stewardOf(this.#map, (id) => this.#neighbours.isAlive(id)); }
   /** Whether this node was decommissioned. It answers for nothing any more, and may be stopped. */
   get isRemoved(): boolean { return this.#isRemoved; }
   /** How one partition is doing here; undefined where nothing is known of it. */
@@ -184,7 +174,7 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
   retainFrom(): { readonly needed: Lsn; readonly mustKeep: Lsn } | undefined { return this.#replication?.retainFrom(); }
   /** How much it keeps in memory besides replication; each is bounded by the partitions, the roster, or the queue of the register. */
   held(): Readonly<Record<'seen' | 'heldBack' | 'outbid' | 'takeovers' | 'keeper' | 'verbs' | 'registerRequests', number>> {
-    return { seen: this.#seen.size, heldBack: this.#heldBack.size, outbid: this.#outbid.size, takeovers: this.#takeovers.held, keeper: this.#keeper.held, verbs: this.#verbs.held, registerRequests: this.#seat.pending };
+    return { seen: this.#neighbours.size, heldBack: this.#heldBack.size, outbid: this.#outbid.size, takeovers: this.#takeovers.held, keeper: this.#keeper.held, verbs: this.#verbs.held, registerRequests: this.#seat.pending };
   }
   /** The records of all copies, to be made durable before the log is cut. */
   replicationRecords(): ReturnType<ReplicationCore['records']> { return this.#replication?.records() ?? []; }
@@ -243,47 +233,14 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
     if (this.#clusterId !== undefined) return;
     this.#clusterId = clusterId;
     this.#founds = founded && this.#start.acceptor === undefined;
-    this.#joinedAt = now;
+    this.#neighbours.joined(now);
     this.#tickAt = now;
     this.#replication = new ReplicationCore({ clusterId, nodeId: this.#id, storageId: this.#storageId }, this.#random.fork('replication'), this.#checksum, this.#start.replication, this.#options.replication);
   }
 
   #meet(nodes: readonly SeenNode[], now: Instant): void {
-    const before = this.#seen;
-    this.#seen = new Map(nodes.map((node) => [node.id, node]));
     // Nobody waits for the next tick when somebody has come or gone.
-    if (!nodes.some(({ id, alive }) => before.get(id)?.alive !== alive)) return;
-    this.#tickAt = now;
-    this.#calmSince = now;
-  }
-
-  /** Whether it is there, with the disk that the roster has of it. */
-  #isAlive(id: NodeId): boolean {
-    if (id === this.#id) return !this.#leaving && this.#belongs();
-    const seen = this.#seen.get(id);
-    return seen?.alive === true && (seen.card === undefined || seen.card.storageId === this.#storages.get(id));
-  }
-
-  /** Whether what the map says of it has to be done by others. */
-  #isGone(id: NodeId, now: Instant): boolean {
-    if (id === this.#id) return false;
-    // After everybody was started anew, a node that stays away is one that nobody has seen leave.
-    if (!this.#seen.has(id)) return msBetween(this.#joinedAt as Instant, now) > unseenMs;
-    return !this.#isAlive(id);
-  }
-
-  #watchDisks(now: Instant): void {
-    for (const { id, alive, card } of this.#seen.values()) {
-      const known = this.#storages.get(id);
-      if (alive && card && known !== undefined && card.storageId !== known) {
-        if (!this.#otherDisks.has(id)) this.#otherDisks.set(id, now);
-      } else this.#otherDisks.delete(id);
-    }
-  }
-
-  /** Whether the roster has this node, with this disk. */
-  #belongs(): boolean {
-    return this.#storages.get(this.#id) === this.#storageId;
+    if (this.#neighbours.meet(nodes, now)) this.#tickAt = now;
   }
 
   /** Whatever time or the news of others may have made due. */
@@ -292,10 +249,10 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
     if (!this.#map) return this.#leaving ? undefined : this.#founds ? this.#found(now) : this.#askForMap(now);
     this.#letGo(now);
     if (this.#leaving) return this.#handAllOver(now);
-    if (!this.#belongs()) this.#askOthers(now);
-    this.#watchDisks(now);
+    if (!this.#neighbours.belongs) this.#askOthers(now);
+    this.#neighbours.watchDisks(now);
     this.#verbs.expire(now);
-    if (this.#belongs() && !this.#active.has(this.#id)) this.#keeper.drain(this.#map, now);
+    if (this.#neighbours.belongs && !this.#neighbours.isActive(this.#id)) this.#keeper.drain(this.#map, now);
     if (this.#changing || (this.#changeAt !== undefined && now < this.#changeAt)) return;
     const asked = this.#verbs.next(this.#map);
     if (asked) return this.#change(asked, undefined, now, (outcome) => this.#verbs.settled(outcome));
@@ -306,17 +263,17 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
 
   /** What one node does for all. */
   #steward(map: ClusterMap, now: Instant): void {
-    const voters = nextVoters(map, (id) => this.#isAlive(id));
+    const voters = nextVoters(map, (id) => this.#neighbours.isAlive(id));
     if (voters) return this.#change(contentOf(map), voters, now);
-    this.#takeovers.seek(orphanMakers(map, (id) => this.#isGone(id, now)), map, now);
+    this.#takeovers.seek(orphanMakers(map, (id) => this.#neighbours.isGone(id, now)), map, now);
     const removal = withoutDecommissioned(map);
     if (removal) return this.#change(removal, undefined, now);
     const { calmMs, founding: { strategy } } = this.#options;
     // Nobody waits for calm to let go who was told to.
     const isAsked = map.roster.some(({ state }) => state === 'decommissioning');
-    if ((!isAsked && this.#calmSince !== undefined && msBetween(this.#calmSince, now) < calmMs) || (this.#plannedAt !== undefined && msBetween(this.#plannedAt, now) < planEveryMs)) return;
+    if ((!isAsked && !this.#neighbours.isCalm(calmMs, now)) || (this.#plannedAt !== undefined && msBetween(this.#plannedAt, now) < planEveryMs)) return;
     this.#plannedAt = now;
-    const { content, handOvers } = nextMoves(map, (id) => this.#isAlive(id), strategy, movesMax);
+    const { content, handOvers } = nextMoves(map, (id) => this.#neighbours.isAlive(id), strategy, movesMax);
     for (const { partition, from, to } of handOvers) {
       if (from === this.#id) this.#keeper.handOver(map, partition, to, now);
       else this.#send(from, { kind: 'hand-over', partition, to });
@@ -328,8 +285,8 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
   #found(now: Instant): void {
     if (this.#seat.isFounding) return;
     const { founding, foundingWaitMs } = this.#options;
-    const cards = [this.#card, ...[...this.#seen.values()].flatMap(({ alive, card }) => (alive && card ? [card] : []))];
-    if (cards.length < founding.expect && msBetween(this.#joinedAt as Instant, now) < foundingWaitMs) return;
+    const cards = [this.#card, ...this.#neighbours.cards];
+    if (cards.length < founding.expect && !this.#neighbours.hasWaited(foundingWaitMs, now)) return;
     const roster: RosterNode[] = cards.map((card) => ({ ...card, state: 'active' as const })).sort((a, b) => (a.id < b.id ? -1 : 1));
     const { factor, ack, partition, partitions, strategy } = founding;
     const content: MapContent = { clusterId: this.#clusterId as ClusterId, policies: { factor, ack, partition }, roster, table: firstTable(roster, partitions, { factor }, { strategy }) };
@@ -346,8 +303,7 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
   #askOthers(now: Instant): void {
     if (this.#askedOthersAt !== undefined && msBetween(this.#askedOthersAt, now) < (this.#map ? strangerMs : 0)) return;
     this.#askedOthersAt = now;
-    const others = [...this.#seen.values()].filter(({ alive }) => alive).map(({ id }) => id);
-    for (const id of this.#random.shuffle(others).slice(0, 3)) this.#send(id, { kind: 'map-request', epoch: this.#map?.epoch ?? 0 });
+    for (const id of this.#random.shuffle(this.#neighbours.others).slice(0, 3)) this.#send(id, { kind: 'map-request', epoch: this.#map?.epoch ?? 0 });
   }
 
   #askRegister(now: Instant): void {
@@ -370,8 +326,7 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
     const map = clusterMapOf(state);
     this.#state = state;
     this.#map = map;
-    this.#storages = storagesOf(map);
-    this.#active = new Set(map.roster.filter(({ state }) => state === 'active').map(({ id }) => id));
+    this.#neighbours.learned(map);
     if (!this.#isRemoved && isRemoved(map, this.#id, this.#storageId)) {
       this.#isRemoved = true;
       this.#notice('info', 'this node has left the cluster: it was decommissioned and can be stopped; with an empty data directory it joins as a new one', { node: this.#id });
@@ -382,7 +337,7 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
     // The table first: a lease that is granted under this map must not cover what was led under the one before.
     this.#tellTable(before, now);
     // With another disk than the roster has, nothing of what that one held may be acted for.
-    if (this.#belongs()) this.#lease(this.#holder.handle({ kind: 'map-learned', mapEpoch: map.epoch, electorate: state }, now), now);
+    if (this.#neighbours.belongs) this.#lease(this.#holder.handle({ kind: 'map-learned', mapEpoch: map.epoch, electorate: state }, now), now);
     this.#letGo(now);
     this.#takeovers.learned(map);
   }
@@ -411,7 +366,7 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
       if (this.#mustHoldBack(placement, now)) this.#heldBack.add(partition);
       else {
         this.#heldBack.delete(partition);
-        entries.push(entryOf(map, partition, this.#storages));
+        entries.push(entryOf(map, partition, this.#neighbours.storages));
       }
     }
     if (entries.length > 0) this.#replicate({ kind: 'table-changed', entries }, now);
@@ -438,7 +393,7 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
     const map = this.#map as ClusterMap;
     const free = [...this.#heldBack].filter((partition) => !this.#mustHoldBack(map.table[partition] as PartitionPlacement, now));
     for (const partition of free) this.#heldBack.delete(partition);
-    if (free.length > 0) this.#replicate({ kind: 'table-changed', entries: free.map((partition) => entryOf(map, partition, this.#storages)) }, now);
+    if (free.length > 0) this.#replicate({ kind: 'table-changed', entries: free.map((partition) => entryOf(map, partition, this.#neighbours.storages)) }, now);
   }
 
   #change(content: MapContent, voters: readonly Voter[] | undefined, now: Instant, then: (outcome: RegisterOutcome) => void = () => undefined): void {
@@ -486,13 +441,13 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
 
   #verbAsked(request: number, verb: Verb, now: Instant): void {
     const map = this.#map;
-    if (!map || !this.#belongs() || this.#leaving) {
+    if (!map || !this.#neighbours.belongs || this.#leaving) {
       const message = this.#isRemoved ? 'this node was decommissioned' : this.#leaving ? 'this node is stopping' : 'this node has no place in the cluster yet';
       return this.#answerVerb(request, { kind: 'refused', code: 'not_ready', message, hint: 'Ask another node of the cluster.' });
     }
     switch (verb.kind) {
       case 'promote': {
-        const refusal = promotionRefusal(map, verb.partition, verb.to, (id) => this.#isAlive(id));
+        const refusal = promotionRefusal(map, verb.partition, verb.to, (id) => this.#neighbours.isAlive(id));
         const primary = map.table[verb.partition]?.primary;
         if (refusal || primary === verb.to || primary === undefined) return this.#answerVerb(request, refusal ?? { kind: 'done', changed: false });
         if (primary === this.#id) this.#keeper.handOver(map, verb.partition, verb.to, now);
@@ -515,7 +470,7 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
 
   /** As if everything had been calm for long. */
   #planNow(now: Instant): void {
-    this.#calmSince = undefined;
+    this.#neighbours.calmDown();
     this.#plannedAt = undefined;
     this.#tickAt = now;
   }
@@ -577,7 +532,7 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
 
   #fenced({ partition, epoch, node, storage, granted, position }: Extract<ReplicationEffect, { kind: 'copy-fenced' }>, now: Instant): void {
     // A disk that the map does not name has forgotten what it promised.
-    if (!granted || !this.#map || this.#storages.get(node) !== storage) return;
+    if (!granted || !this.#map || this.#neighbours.storages.get(node) !== storage) return;
     this.#takeovers.fenced(partition, epoch, node, position, now);
     if (this.#keeper.fenced(this.#map, partition, epoch, node, position)) this.#tickAt = now;
   }

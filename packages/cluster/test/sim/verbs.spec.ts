@@ -18,9 +18,12 @@ const primaries = (cluster: ClusterWorld, node: string): number => cluster.map!.
 const copies = (cluster: ClusterWorld, node: string): number => cluster.map!.table.filter((placement) => copiesOf(placement).includes(id(node))).length;
 const stateOf = (cluster: ClusterWorld, node: string): string | undefined => cluster.map!.roster.find((each) => each.id === node)?.state;
 
-/** One write in each partition, named after the moment; all of them acknowledged by a majority. */
+/** One write in each partition, named after the moment; all of them acknowledged by a majority, at once where nobody hands over. */
 function fill(cluster: ClusterWorld, name: string): void {
-  for (const partition of cluster.map!.table.keys()) expect(cluster.write(partition, `${name}${partition}`, 'quorum')?.kind).toBe('acknowledged');
+  for (const partition of cluster.map!.table.keys()) {
+    expect(cluster.runUntil(() => cluster.leads(partition), 2_000)).toBe(true);
+    expect(cluster.write(partition, `${name}${partition}`, 'quorum')?.kind).toBe('acknowledged');
+  }
 }
 
 function expectEverywhere(cluster: ClusterWorld, name: string): void {
