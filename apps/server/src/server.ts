@@ -59,7 +59,7 @@ export async function startServer(loaded: LoadedConfig, log: Logger): Promise<Ru
     if (elsewhere !== undefined) log.warn({}, `${elsewhere}; until then it takes no writes`);
     engine.holdWritesWhile(() => reasonForming(part) ?? replicated?.failure ?? elsewhere);
     const forwarders = replicated && forwardersOf(engine, replicated, part, config);
-    const routed = replicated && forwarders && routedEngine(engine, replicated, part, forwarders, metrics);
+    const routed = replicated && forwarders && routedEngine(engine, replicated, part, forwarders, metrics, config);
     const operationsFor = routed && { operationsFor: (caller: Caller) => routed.for(caller) };
     http = createHttpServer({ engine, ...operationsFor, membership, log, metrics, limits: httpLimits(config), effectiveConfig: () => printableConfig(loaded), ...(replicated && { placement: replicated, operator: replicated }), onShutdownRequested: () => requestShutdown() });
     const httpAddress = await listenHttp(http, config.server.http_bind);
@@ -156,7 +156,7 @@ function forwardersOf({ nodeId: self }: Engine, replicated: ReplicatedNode, memb
 }
 
 /** Requests that this node cannot answer are passed on to the one that can. */
-function routedEngine(engine: Engine, replicated: ReplicatedNode, membership: ClusterPart, forwarders: Forwarders, metrics: ServerMetrics): RoutedEngine {
+function routedEngine(engine: Engine, replicated: ReplicatedNode, membership: ClusterPart, forwarders: Forwarders, metrics: ServerMetrics, { cluster }: Config): RoutedEngine {
   const clusterId = () => membership.formation()?.clusterId;
   return new RoutedEngine(engine, {
     cluster: {
@@ -165,12 +165,15 @@ function routedEngine(engine: Engine, replicated: ReplicatedNode, membership: Cl
       leads: (partition) => replicated.leads(partition),
       isAlive: (node) => membership.node(node)?.state === 'alive' || membership.node(node)?.state === 'suspect',
       entriesLacking: (partition) => replicated.entriesLacking(partition),
+      hasApplied: (position) => replicated.hasApplied(position),
+      awaitPosition: (position, waitMs) => replicated.awaitPosition(position, waitMs),
     },
     partitionOf: (space) => replicated.partitionOf(space),
     ...forwarders,
     addressOf: (node) => replicated.addressOf(node, 'http'),
     metrics,
     random: systemRandom(),
+    sessionWaitMs: cluster.replication.session_wait_ms,
   });
 }
 

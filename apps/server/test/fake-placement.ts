@@ -13,6 +13,9 @@ export function mapOf(clusterId: string, ids: readonly NodeId[]): ClusterMap {
   };
 }
 
+/** Of a node that never has to wait for what was written elsewhere. */
+export const hasEverything = { hasApplied: () => true, awaitPosition: () => Promise.resolve(true) };
+
 /** What a node knows of the map, as a test says: at first the one of `node-1`, alone in its roster. */
 export class FakePlacement implements PlacementView {
   known: ClusterMap | undefined = mapOf('the-cluster', [parseNodeId('node-1')]);

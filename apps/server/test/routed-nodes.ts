@@ -1,6 +1,6 @@
 /**
  * Whole nodes on loopback: real engines, real HTTP and gRPC servers, real forwarding between them. Only the cluster is
- * mocked: the map and who is alive are what a test says, and nothing is replicated.
+ * mocked: the map and who is alive are what a test says, and nothing is replicated unless a test brings nodes that do.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,7 +15,8 @@ import { createHttpServer, type HttpServer } from '../src/http/index.js';
 import { ServerMetrics } from '../src/metrics/index.js';
 import { forwardedByHeader, GrpcForwarder, HttpForwarder, PeerChannels } from '../src/peers/index.js';
 import { RoutedEngine, type MemoryOperations, type RoutedEngineOptions } from '../src/routing/index.js';
-import { mapOf } from './fake-placement.js';
+import { hasEverything, mapOf } from './fake-placement.js';
+import type { ReplicatedNodes } from './replicated-nodes.js';
 
 export const blue = parseClusterId('blue');
 
@@ -46,15 +47,21 @@ export class RoutedNodes {
   readonly #gone = new Set<NodeId>();
   readonly #lacking = new Map<number, number>();
   readonly #leaderless = new Set<number>();
+  readonly #replicated: ReplicatedNodes | undefined;
   #map: ClusterMap;
 
-  private constructor(ids: readonly NodeId[]) {
+  private constructor(ids: readonly NodeId[], replicated: ReplicatedNodes | undefined) {
+    this.#replicated = replicated;
     this.#map = mapOf(blue, ids);
   }
 
-  /** The first node is the primary of everything until a test says otherwise. */
-  static async start(names: readonly string[], options: Partial<RoutedEngineOptions> = {}): Promise<RoutedNodes> {
-    const nodes = new RoutedNodes(names.map(parseNodeId));
+  /**
+   * The first node is the primary of everything until a test says otherwise.
+   *
+   * @param replicated Nodes that keep copies of one another; those of these names are started there.
+   */
+  static async start(names: readonly string[], options: Partial<RoutedEngineOptions> = {}, replicated?: ReplicatedNodes): Promise<RoutedNodes> {
+    const nodes = new RoutedNodes(names.map(parseNodeId), replicated);
     for (const name of names) await nodes.#start(parseNodeId(name), options);
     return nodes;
   }
@@ -73,12 +80,18 @@ export class RoutedNodes {
       table[partition] = { epoch: table[partition]!.epoch + 1, primary: parseNodeId(primary), replicas: replicas.map(parseNodeId) };
       node.map = { ...node.map, epoch: node.map.epoch + 1, table };
     }
+    const partition = partitionOf(id, DEFAULT_PARTITIONS);
+    this.#replicated?.setTable(primary, [primary, ...replicas], { epoch: this.#nodes.get(parseNodeId(primary))!.map.table[partition]!.epoch, partitions: [partition] });
     return id;
   }
 
   /** Membership takes a node for dead. */
   lost(name: string): void {
     this.#gone.add(parseNodeId(name));
+  }
+
+  found(name: string): void {
+    this.#gone.delete(parseNodeId(name));
   }
 
   /** The copies of a space know that they lack so many entries. */
@@ -113,7 +126,8 @@ export class RoutedNodes {
 
   async #start(id: NodeId, options: Partial<RoutedEngineOptions>): Promise<void> {
     const metrics = new ServerMetrics('0.0.0-test');
-    const engine = await openEngine({ dataDirectory: join(this.#root, id), nodeId: id, version: '0.0.0-test', random: Random.fromSeed(id), wallClockMs: Date.now });
+    const copies = await this.#replicated?.start(id);
+    const engine = copies?.engine ?? (await openEngine({ dataDirectory: join(this.#root, id), nodeId: id, version: '0.0.0-test', random: Random.fromSeed(id), wallClockMs: Date.now }));
     const clusterId = () => blue;
     const channels = new PeerChannels({ addressOf: (node) => this.#nodes.get(node)?.grpcAddress, poolSize: 3, maxMessageBytes: 4 * 1024 * 1024 });
     const httpForwarder = new HttpForwarder({ self: id, clusterId, addressOf: (node) => this.#nodes.get(node)?.httpAddress, poolSize: 2 });
@@ -126,6 +140,7 @@ export class RoutedNodes {
         leads: (partition) => this.#nodes.get(id)!.map.table[partition]?.primary === id && !this.#leaderless.has(partition),
         isAlive: (node) => !this.#gone.has(node),
         entriesLacking: (partition) => this.#lacking.get(partition),
+        ...(copies ? { hasApplied: (position) => copies.core.hasApplied(position), awaitPosition: async (position, waitMs) => (await copies.journal.awaitPosition(position, waitMs)).fresh } : hasEverything),
       },
       partitionOf: (space) => partitionOf(space, DEFAULT_PARTITIONS),
       grpc: grpcForwarder,

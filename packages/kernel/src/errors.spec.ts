@@ -8,16 +8,16 @@ describe('codes', () => {
     expect(codes.map(([code]) => code)).toEqual(
       (
         'invalid_argument unknown_field invalid_options invalid_config space_not_found memory_not_found node_not_found route_not_found method_not_allowed ' +
-        'id_conflict id_forgotten idempotency_conflict embedding_dimension_mismatch payload_too_large unsupported_media_type overloaded ' +
+        'id_conflict id_forgotten precondition_failed idempotency_conflict embedding_dimension_mismatch payload_too_large unsupported_media_type overloaded ' +
         'capacity_exhausted disk_full log_failed log_damaged store_damaged data_directory_locked not_ready shutting_down deadline_exceeded ' +
-        'unavailable not_primary discovery_failed address_in_use assertion_failed internal'
+        'unavailable not_primary copy_behind discovery_failed address_in_use assertion_failed internal'
       ).split(' '),
     );
   });
 
   test('exactly the passing conditions are retryable', () => {
     const retryable = codes.filter(([, entry]) => entry.retryable).map(([code]) => code);
-    expect(retryable).toEqual(['overloaded', 'disk_full', 'not_ready', 'shutting_down', 'deadline_exceeded', 'unavailable', 'not_primary', 'discovery_failed']);
+    expect(retryable).toEqual(['overloaded', 'disk_full', 'not_ready', 'shutting_down', 'deadline_exceeded', 'unavailable', 'not_primary', 'copy_behind', 'discovery_failed']);
   });
 
   test.each(codes)('%s is explained and hinted in whole sentences', (code, { meaning, hint }) => {

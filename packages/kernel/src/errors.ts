@@ -146,6 +146,11 @@ export const errorCodes = {
     meaning: 'Another node takes the writes of this space; nothing of this request was done.',
     hint: 'Send the request to the node that the details name, or let any node forward it.',
   },
+  copy_behind: {
+    retryable: true,
+    meaning: 'The copy that was asked lacks what the session token of the request stands for.',
+    hint: 'Retry after a short, growing and jittered delay; copies catch up by themselves.',
+  },
   discovery_failed: {
     retryable: true,
     meaning: 'A source of discovery could not be asked, or gave an answer that cannot be understood.',

@@ -11,6 +11,7 @@ export class CallContext {
   /** Aborts when the client goes away and when the deadline of the call passes. */
   readonly signal: AbortSignal;
   readonly #metadata: Metadata;
+  #answer: Map<string, string> | undefined;
   readonly #deadlineMs: number;
   readonly #startedAt = performance.now();
 
@@ -30,6 +31,17 @@ export class CallContext {
   header(name: string): string | undefined {
     const value = this.#metadata.get(name)[0];
     return typeof value === 'string' ? value : undefined;
+  }
+
+  /** The metadata that the answer begins with; undefined for none. */
+  get answerMetadata(): ReadonlyMap<string, string> | undefined {
+    return this.#answer;
+  }
+
+  /** Sends `value` under a key of metadata in front of the answer. Of a call with one answer only, and not when it fails. */
+  answerWith(name: string, value: string): void {
+    this.#answer ??= new Map();
+    this.#answer.set(name, value);
   }
 
   /** Time until the deadline of the call, in milliseconds; negative after it, infinite without one. */

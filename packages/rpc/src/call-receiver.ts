@@ -2,7 +2,7 @@ import { EngramError, type NodeId } from '@engram/kernel';
 import { Metadata } from '@grpc/grpc-js';
 import type { ServedCall } from './call-context.js';
 import { decodeMessage, encodeMessage } from './codec.js';
-import { errorToDetail, statusToError } from './error-detail.js';
+import { errorToDetail, statusToError, type FailureContext } from './error-detail.js';
 import type { FrameListener, FrameStream } from './frame-stream.js';
 import { ForwardedAnswers, ForwardedCalls, type ForwardedAnswer, type ForwardedCall } from './gen/engram/v1/peer.js';
 import type { CallAnswerer } from './grpc-service.js';
@@ -34,7 +34,7 @@ export function answerForwarded(stream: FrameStream, options: AnswerForwardedOpt
     if (outcome !== 'too-large') return;
     const [first, ...rest] = answers as [ForwardedAnswer, ...ForwardedAnswer[]];
     // Together they fit into a frame unless one is larger than any frame may be, and that one is alone.
-    if (rest.length === 0) say([{ id: first.id, result: { $case: 'error', value: errorToDetail(new EngramError('payload_too_large', 'The answer is larger than a message between nodes may be.', { hint: 'Raise network.max_message_size on every node.' })) } }]);
+    if (rest.length === 0) say([refusal(first.id, new EngramError('payload_too_large', 'The answer is larger than a message between nodes may be.', { hint: 'Raise network.max_message_size on every node.' }))]);
     else for (const one of answers) say([one]);
   };
   const parcels = new Parcels<ForwardedAnswer>(sizeOf, say);
@@ -43,8 +43,9 @@ export function answerForwarded(stream: FrameStream, options: AnswerForwardedOpt
     const { request } = call;
     const answered = await answer(call.method, Buffer.from(request.buffer, request.byteOffset, request.byteLength), servedCall(call, peer, metadata, (cancel) => atWork.set(call, cancel)));
     atWork.delete(call);
-    if (answered.outcome === 'answered') parcels.add({ id: call.id, result: { $case: 'response', value: answered.response } });
-    else parcels.add({ id: call.id, result: { $case: 'error', value: errorToDetail(answered.error, answered.context) } });
+    if (answered.outcome === 'failed') return parcels.add(refusal(call.id, answered.error, answered.context));
+    const { response, metadata: beside = new Map<string, string>() } = answered;
+    parcels.add({ id: call.id, result: { $case: 'response', value: response }, metadata: beside as Map<string, string> });
   };
   const stop = (): void => say([], true);
   return {
@@ -61,7 +62,7 @@ export function answerForwarded(stream: FrameStream, options: AnswerForwardedOpt
       }
       for (const call of calls) {
         if (atWork.size < callsMax) void serve(call);
-        else parcels.add({ id: call.id, result: { $case: 'error', value: errorToDetail(new EngramError('overloaded', `${atWork.size} calls of ${peer} are at work, and no more may be; nothing of this one was done.`)) } });
+        else parcels.add(refusal(call.id, new EngramError('overloaded', `${atWork.size} calls of ${peer} are at work, and no more may be; nothing of this one was done.`)));
       }
     },
     closed() {
@@ -69,6 +70,10 @@ export function answerForwarded(stream: FrameStream, options: AnswerForwardedOpt
       for (const cancel of atWork.values()) cancel();
     },
   };
+}
+
+function refusal(id: number, error: unknown, context?: FailureContext): ForwardedAnswer {
+  return { id, result: { $case: 'error', value: errorToDetail(error, context) }, metadata: new Map() };
 }
 
 /** A call as handlers know it. Keys that no metadata may have are the caller's mistake and are left out. */

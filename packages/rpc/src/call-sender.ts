@@ -22,7 +22,7 @@ export interface SentCall {
 
 /** What became of a call. `written`: the other node may have heard it. */
 export type CallOutcome =
-  | { readonly kind: 'answered'; readonly response: Uint8Array }
+  | { readonly kind: 'answered'; readonly response: Uint8Array; readonly metadata: ReadonlyMap<string, string> }
   /** The other node says why not. */
   | { readonly kind: 'refused'; readonly error: EngramError }
   | { readonly kind: 'late' | 'gone'; readonly written: boolean }
@@ -149,11 +149,11 @@ export class CallSender {
     } catch (error) {
       return this.#stream.fail(statusToError(error));
     }
-    for (const { id, result } of message.answers) {
+    for (const { id, result, metadata } of message.answers) {
       // Whoever does not wait any more is not told.
       const waiting = this.#waiting.get(id);
       if (result === undefined) continue;
-      waiting?.settle(result.$case === 'response' ? { kind: 'answered', response: result.value } : { kind: 'refused', error: detailToError(result.value) });
+      waiting?.settle(result.$case === 'response' ? { kind: 'answered', response: result.value, metadata } : { kind: 'refused', error: detailToError(result.value) });
     }
     if (message.stopping) this.close('the other node is stopping');
   }

@@ -44,6 +44,7 @@ export const errorStatus: Readonly<Record<ErrorCode, WireStatus>> = {
   not_ready: { http: 503, grpc: status.UNAVAILABLE },
   shutting_down: { http: 503, grpc: status.UNAVAILABLE },
   unavailable: { http: 503, grpc: status.UNAVAILABLE },
+  copy_behind: { http: 503, grpc: status.UNAVAILABLE },
   discovery_failed: { http: 503, grpc: status.UNAVAILABLE },
   log_failed: { http: 503, grpc: status.UNAVAILABLE },
   data_directory_locked: { http: 503, grpc: status.UNAVAILABLE },

@@ -1,4 +1,5 @@
 import { EngramError, OptionsError, shown } from '@engram/kernel';
+import { Metadata } from '@grpc/grpc-js';
 import type {
   handleBidiStreamingCall,
   handleUnaryCall,
@@ -65,7 +66,7 @@ export interface GrpcService {
 
 /** How a call of one request and one answer has ended. */
 export type AnsweredCall =
-  | { readonly outcome: 'answered'; readonly response: Buffer }
+  | { readonly outcome: 'answered'; readonly response: Buffer; readonly metadata: ReadonlyMap<string, string> | undefined }
   | { readonly outcome: 'failed'; readonly error: unknown; readonly context: FailureContext };
 
 /** Answers a call that came by another way than one of grpc-js. Never rejects. */
@@ -129,10 +130,17 @@ function serveUnary<Request, Response>(
 ): handleUnaryCall<Buffer, Buffer> {
   return (call: ServerUnaryCall<Buffer, Buffer>, callback) => {
     void answerUnary(method, handler, options, call.request, call).then((answered) => {
-      if (answered.outcome === 'answered') callback(null, answered.response);
-      else callback(errorToStatus(answered.error, answered.context));
+      if (answered.outcome === 'failed') return callback(errorToStatus(answered.error, answered.context));
+      if (answered.metadata !== undefined) call.sendMetadata(metadataOf(answered.metadata));
+      callback(null, answered.response);
     });
   };
+}
+
+function metadataOf(entries: ReadonlyMap<string, string>): Metadata {
+  const metadata = new Metadata();
+  for (const [key, value] of entries) metadata.set(key, value);
+  return metadata;
 }
 
 async function answerUnary<Request, Response>(
@@ -149,7 +157,7 @@ async function answerUnary<Request, Response>(
     const request = decodeMessage(method.requestType, bytes, `the request of ${method.name}`);
     const response = encodeAnswer(method, await handler(request, context), options);
     options.onFinished?.(finished());
-    return { outcome: 'answered', response };
+    return { outcome: 'answered', response, metadata: context.answerMetadata };
   } catch (error) {
     options.onFinished?.({ ...finished(), error });
     return { outcome: 'failed', error, context: failureContext(context, options) };

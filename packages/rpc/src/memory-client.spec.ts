@@ -1,10 +1,12 @@
 import { EngramError } from '@engram/kernel';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { startLoopback } from '../test/loopback.js';
+import type { CallContext } from './call-context.js';
 import type { StoreStreamResponse } from './gen/engram/v1/memory.js';
 import { AckLevel, StoreOutcome, type MemoryDraft } from './gen/engram/v1/types.js';
 import type { GrpcServiceOptions } from './grpc-service.js';
 import { createMemoryClient, type MemoryClient, type MemoryClientOptions } from './memory-client.js';
+import { encodeSession, sessionHeader } from './session-token.js';
 
 const open: { close(): void }[] = [];
 afterEach(() => open.splice(0).forEach((opened) => opened.close()));
@@ -49,6 +51,48 @@ test('a request may leave out what has a default', async () => {
 
   expect(memory).toMatchObject({ content: 'Ada likes tea.', memorySpace: '', tags: [], confidence: 0.7, metadata: { source: 'chat' } });
   expect(durability?.requested).toBe(AckLevel.ACK_LEVEL_UNSPECIFIED);
+});
+
+describe('what a client has written', () => {
+  const token = (...seqs: number[]) => encodeSession({ cluster: 7n, positions: seqs.map((seq, partition) => ({ partition, epoch: 1, seq })), more: false });
+
+  test('goes along with all that it reads, and with nothing else', async () => {
+    const sent: (string | undefined)[] = [];
+    const read = (_request: unknown, call: CallContext): { memories: []; memory: undefined } => (sent.push(call.header(sessionHeader)), { memories: [], memory: undefined });
+    const write = (session: string) => (_request: unknown, call: CallContext) => {
+      sent.push(call.header(sessionHeader));
+      call.answerWith(sessionHeader, session);
+      return { outcome: StoreOutcome.STORE_OUTCOME_STORED, memory: undefined, durability: undefined };
+    };
+    const recalled = { confidence: 0, partial: false, missing: [], penalty: 0, tookMs: 0 };
+    const client = await clientOf({
+      store: write(token(4)), forget: write(token(3, 9)), get: read, list: read, recall: (request, call) => ({ ...recalled, ...read(request, call) }),
+      async *storeStream(batches) {
+        for await (const { sequence } of batches) yield { sequence, results: [], session: token(4, 9, Number(sequence)) };
+      },
+    });
+
+    await client.get({ id: 'a' });
+    await client.store({});
+    await client.get({ id: 'a' });
+    await client.forget({ id: 'a' });
+    await client.list({});
+    for await (const _answer of client.storeStream([[], []]));
+    await client.recall({});
+
+    expect(sent).toEqual([undefined, undefined, token(4), undefined, token(4, 9), token(4, 9, 2)]);
+    expect(client.session).toBe(token(4, 9, 2));
+  });
+
+  test('can be handed to another one', async () => {
+    const sent: (string | undefined)[] = [];
+    const client = await clientOf({ get: (_request, call) => (sent.push(call.header(sessionHeader)), { memory: undefined }) }, { session: token(4) });
+
+    await client.get({ id: 'a' });
+
+    expect(sent).toEqual([token(4)]);
+    await expect(clientOf({}, { session: 'no token' })).rejects.toMatchObject({ code: 'invalid_argument' });
+  });
 });
 
 test('a failed call rejects with the error of the server', async () => {

@@ -18,6 +18,7 @@ import {
   type StoreResponse,
   type StoreStreamResponse,
 } from './gen/engram/v1/memory.js';
+import { sessionHeader, SessionKeeper } from './session-token.js';
 import { storeStream, type DraftBatch, type StoreStreamOptions } from './store-stream.js';
 
 /** Which server, and the bounds of a call. */
@@ -30,6 +31,8 @@ export interface MemoryClientOptions {
   readonly messageBytesMax?: number;
   /** Who the server must be. @default plain text, for loopback and trusted networks */
   readonly credentials?: ChannelCredentials;
+  /** The `session` of another client: what that one has written is read through this one as well. @default nothing */
+  readonly session?: string;
 }
 
 /** What differs for one call. */
@@ -46,6 +49,9 @@ export interface UnaryCallOptions {
  * Every method rejects with an `EngramError` whose code is the one the server gave; `unavailable` when no server
  * answered, `deadline_exceeded` when the time was up (a write may then have happened: retry it with the same
  * idempotency key), `payload_too_large` for a message over the limit of either end.
+ *
+ * What was stored and forgotten through a client is seen by all that is read through it afterwards, whichever node of a
+ * cluster answers; a node that has not got it yet is waited for, and refuses with `unavailable` when that takes too long.
  */
 export interface MemoryClient {
   /** Stores one memory; answers when it is as durable as was asked for. */
@@ -64,13 +70,20 @@ export interface MemoryClient {
    * ends the call; batches that were sent but not answered may or may not be stored.
    */
   storeStream(batches: Iterable<DraftBatch> | AsyncIterable<DraftBatch>, options?: StoreStreamOptions): AsyncGenerator<StoreStreamResponse, void>;
+  /** Stands for all that was written through this client, to be given to another one; undefined while that is nothing. */
+  readonly session: string | undefined;
   /** Lets go of the connection. Calls under way end by themselves; new ones fail with `unavailable`. */
   close(): void;
 }
 
 const methods = MemoryDefinition.methods;
 
-/** @throws OptionsError when the address is empty or a limit is not a positive whole number. Connects on first use. */
+/**
+ * Connects on first use.
+ *
+ * @throws OptionsError when the address is empty or a limit is not a positive whole number; EngramError
+ *   `invalid_argument` when the session is no token.
+ */
 export function createMemoryClient(options: MemoryClientOptions): MemoryClient {
   const { address, deadlineMs = 10_000, messageBytesMax = defaultMessageBytesMax } = options;
   if (address === '') throw new OptionsError('address', 'must be host:port');
@@ -81,12 +94,13 @@ export function createMemoryClient(options: MemoryClientOptions): MemoryClient {
     'grpc.max_send_message_length': messageBytesMax,
   });
 
+  const session = new SessionKeeper(options.session);
   let closed = false;
   const requireOpen = (): void => {
     if (closed) throw new EngramError('unavailable', 'This client is closed.', { hint: 'Create another client.' });
   };
 
-  const unary = async <Request, Response>(method: ClientMethod<Request, Response>, request: DeepPartial<Request>, call: UnaryCallOptions = {}) => {
+  const unary = async <Request, Response>(method: ClientMethod<Request, Response>, request: DeepPartial<Request>, call: UnaryCallOptions = {}, reads?: 'reads') => {
     requireOpen();
     const bytes = encodePartial(method.requestType, request, `the request of ${method.name}`);
     const answer = await new Promise<Buffer>((resolve, reject) => {
@@ -95,27 +109,33 @@ export function createMemoryClient(options: MemoryClientOptions): MemoryClient {
         else resolve(value);
       };
       const callOptions = deadlineIn(call.deadlineMs ?? deadlineMs);
-      client.makeUnaryRequest(methodPath(MemoryDefinition, method), sameBytes, sameBytes, bytes, headers(call.requestId), callOptions, settle);
+      const metadata = headers(call.requestId, reads && session.token);
+      const made = client.makeUnaryRequest(methodPath(MemoryDefinition, method), sameBytes, sameBytes, bytes, metadata, callOptions, settle);
+      made.once('metadata', (answered) => session.wrote(textIn(answered, sessionHeader)));
     }).catch(rethrow);
     return decodeMessage(method.responseType, answer, `the answer of ${method.name}`);
   };
 
   return {
     store: (request, call) => unary(methods.store, request, call),
-    recall: (request, call) => unary(methods.recall, request, call),
-    get: (request, call) => unary(methods.get, request, call),
+    recall: (request, call) => unary(methods.recall, request, call, 'reads'),
+    get: (request, call) => unary(methods.get, request, call, 'reads'),
     forget: (request, call) => unary(methods.forget, request, call),
-    list: (request, call) => unary(methods.list, request, call),
-    storeStream: (batches, stream = {}) =>
-      storeStream(
-        () => {
-          requireOpen();
-          const path = methodPath(MemoryDefinition, methods.storeStream);
-          return client.makeBidiStreamRequest(path, sameBytes, sameBytes, headers(stream.requestId), deadlineIn(stream.deadlineMs));
-        },
-        batches,
-        stream,
-      ),
+    list: (request, call) => unary(methods.list, request, call, 'reads'),
+    async *storeStream(batches, stream = {}) {
+      const open = () => {
+        requireOpen();
+        const path = methodPath(MemoryDefinition, methods.storeStream);
+        return client.makeBidiStreamRequest(path, sameBytes, sameBytes, headers(stream.requestId), deadlineIn(stream.deadlineMs));
+      };
+      for await (const answer of storeStream(open, batches, stream)) {
+        session.wrote(answer.session);
+        yield answer;
+      }
+    },
+    get session() {
+      return session.token;
+    },
     close() {
       closed = true;
       client.close();
@@ -127,10 +147,16 @@ type ClientMethod<Request, Response> = MethodDefinition<Request, Response> & { r
 
 const sameBytes = (bytes: Buffer): Buffer => bytes;
 
-function headers(requestId: string | undefined): Metadata {
+function headers(requestId: string | undefined, session?: string): Metadata {
   const metadata = new Metadata();
   if (requestId !== undefined) metadata.set('x-request-id', requestId);
+  if (session !== undefined) metadata.set(sessionHeader, session);
   return metadata;
+}
+
+function textIn(metadata: Metadata, key: string): string | undefined {
+  const [value] = metadata.get(key);
+  return typeof value === 'string' ? value : undefined;
 }
 
 function deadlineIn(ms: number | undefined): CallOptions {

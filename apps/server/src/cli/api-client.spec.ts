@@ -1,6 +1,7 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { EngramError } from '@engram/kernel';
+import { encodeSession } from '@engram/rpc';
 import { afterEach, describe, expect, test } from 'vitest';
 import { ApiClient, type ApiClientOptions } from './api-client.js';
 import { Interrupted } from './cli.js';
@@ -34,6 +35,26 @@ async function errorOf(promise: Promise<unknown>): Promise<EngramError> {
   expect(error).toBeInstanceOf(EngramError);
   return error as EngramError;
 }
+
+test('what was written through a client goes along with what it asks for afterwards', async () => {
+  const token = (...seqs: number[]) => encodeSession({ cluster: 7n, positions: seqs.map((seq, partition) => ({ partition, epoch: 1, seq })), more: false });
+  const sent: (string | string[] | undefined)[] = [];
+  const client = await clientOf((request, response) => {
+    sent.push(request.headers['x-engram-session']);
+    request.resume();
+    if (request.url!.endsWith('/batch')) return response.end(`${JSON.stringify({ line: 1, outcome: 'stored' })}\n${JSON.stringify({ line: 2, outcome: 'stored', session: token(2, 7) })}\n`);
+    return response.writeHead(request.method === 'DELETE' ? 204 : 200, request.method === 'GET' ? {} : { 'x-engram-session': token(request.method === 'POST' ? 4 : 3) }).end(request.method === 'DELETE' ? '' : '[]');
+  });
+
+  await client.list({});
+  await client.store({ content: 'x' });
+  await client.forget('a');
+  await client.list({});
+  await client.storeLines(['{}', '{}']);
+  await client.list({});
+
+  expect(sent).toEqual([undefined, undefined, token(4), token(4), token(4), token(4, 7)]);
+});
 
 describe('an error of the server', () => {
   test('comes back as what it threw', async () => {

@@ -1,8 +1,10 @@
 /**
  * The HTTP interface of a node, typed. Every method rejects with an EngramError: the one the server gave,
- * `unavailable` when nothing answers, `deadline_exceeded` when the time is up.
+ * `unavailable` when nothing answers, `deadline_exceeded` when the time is up. What was written through a client is seen
+ * by all that it reads afterwards, whichever node of a cluster answers.
  */
 import { EngramError, errorCodes, type ErrorCode } from '@engram/kernel';
+import { sessionHeader, SessionKeeper } from '@engram/rpc';
 import { Pool, type Dispatcher } from 'undici';
 import type { BatchLine, ClusterHealth, ClusterInitialized, ClusterMembers, DiscoveryHealth, Draft, ListPage, RecallAnswer, RecallRequest, SpaceSummary, StoredMemory, SystemStatus, WireError } from './wire-types.js';
 
@@ -24,6 +26,7 @@ export class ApiClient {
   readonly #basePath: string;
   readonly #timeoutMs: number;
   readonly #signal: AbortSignal | undefined;
+  readonly #session = new SessionKeeper();
 
   /** @throws EngramError `invalid_argument` when the URL is none of HTTP. */
   constructor({ url, timeoutMs = 30_000, signal }: ApiClientOptions) {
@@ -58,6 +61,7 @@ export class ApiClient {
     if (results.length !== lines.length) {
       throw new EngramError('unavailable', `${this.url} answered ${results.length} of ${lines.length} lines, then stopped`, { hint: 'Import again: lines that are stored already are recognised.' });
     }
+    this.#session.wrote(results.at(-1)?.session);
     return results;
   }
 
@@ -117,8 +121,12 @@ export class ApiClient {
   async #request(method: Dispatcher.HttpMethod, path: string, options: { body?: string; headers?: Record<string, string> } = {}): Promise<{ text: string; link: string | undefined }> {
     const timeout = AbortSignal.timeout(this.#timeoutMs);
     const signal = this.#signal === undefined ? timeout : AbortSignal.any([timeout, this.#signal]);
+    const { token } = this.#session;
+    const sent = { ...options.headers, ...(token === undefined ? {} : { [sessionHeader]: token }) };
     try {
-      const { statusCode, headers, body } = await this.#pool.request({ method, path: this.#basePath + path, signal, headersTimeout: this.#timeoutMs, ...options });
+      const { statusCode, headers, body } = await this.#pool.request({ method, path: this.#basePath + path, signal, headersTimeout: this.#timeoutMs, ...options, headers: sent });
+      const written = headers[sessionHeader];
+      if (typeof written === 'string') this.#session.wrote(written);
       const text = await readText(body);
       if (statusCode >= 400) throw errorOf(statusCode, text, headers['retry-after'], this.url);
       return { text, link: typeof headers['link'] === 'string' ? headers['link'] : undefined };

@@ -49,6 +49,8 @@ export interface BatchLine {
   readonly outcome: 'stored' | 'already_stored' | 'refused';
   readonly id?: string;
   readonly error?: WireError;
+  /** On the last line at least: stands for all lines up to there. Absent on a node that runs alone. */
+  readonly session?: string;
 }
 
 export interface ListPage {

@@ -13,7 +13,7 @@ import { ClusterNode, type ClusterEffect, type ClusterEvent, type FoundingPolici
 import { Driver, EngramError, type ClusterId, type NodeId, type Random, type SpaceId } from '@engram/kernel';
 import { systemClock } from '@engram/kernel/node';
 import { clusterMapCodec, decodeAcceptorState, type AcceptorState, type ClusterMap, type MapChange, type MapContent, type PlacementStrategy } from '@engram/placement';
-import { defaultReplicationOptions, type PeerLag, type ReplicationEffect, type ReplicationEvent, type ReplicationOptions, type ReplicationStatus, type WriteRefusal } from '@engram/replication/core';
+import { defaultReplicationOptions, type PeerLag, type ReplicationEffect, type ReplicationEvent, type ReplicationOptions, type ReplicationStatus, type SessionToken, type WriteRefusal } from '@engram/replication/core';
 import type { AckLevel, Durability, Journal, JournalParts, JournalWrite } from '../engine/index.js';
 import { PeerLinks, type PeerLog } from '../peers/index.js';
 import { MoveWatch } from './move-watch.js';
@@ -110,6 +110,12 @@ export class ReplicatedNode implements Journal, PlacementView, ClusterOperator {
   entriesLacking(partition: number): number | undefined {
     const status = this.core?.partition(partition);
     return status && Math.max(0, status.primarySeq - status.position.seq);
+  }
+  /** Whether this node has applied what a token stands for. */
+  hasApplied(token: SessionToken): boolean { return this.core?.hasApplied(token) ?? false; }
+  /** Whether it has, at the latest after `waitMs`. A node that stops meanwhile has not. */
+  async awaitPosition(token: SessionToken, waitMs: number): Promise<boolean> {
+    return (await this.#running?.journal.awaitPosition(token, waitMs).catch(() => undefined))?.fresh === true;
   }
   get card(): NodeCard { return this.#card; }
   /** Why this node cannot go on; undefined while it can. */

@@ -92,6 +92,7 @@ const cluster = z.object({
     ack: choice({ default: 'quorum', of: ['local', 'replica', 'quorum', 'all'], description: 'How far a write has come when it is acknowledged, unless the request or the space says otherwise. A single node knows only `local`.' }),
     timeout_ms: duration({ default: '1s', minMs: 10, maxMs: 600_000, description: 'How long a write waits for that level before it is answered as indeterminate.' }),
     batch_size: wholeNumber({ default: 100, min: 1, max: 10_000, description: 'The most log entries in one replication message.' }),
+    session_wait_ms: duration({ default: '1s', minMs: 0, maxMs: 60_000, description: 'How long a read that carries a session token waits on a copy for what the token stands for, before it is refused as `copy_behind`.' }),
   }),
   placement: z.object({
     partitions: wholeNumber({ default: 1_024, min: 1, max: 65_536, description: 'Fixed when a cluster is formed.' }),

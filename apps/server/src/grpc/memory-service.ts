@@ -1,9 +1,9 @@
 import { EngramError } from '@engram/kernel';
 import type { Handlers, ListRequest, ListResponse, MemoryDefinition, RecallRequest, StoreStreamRequest, StoreStreamResponse } from '@engram/rpc';
-import { StoredMemory } from '@engram/rpc';
+import { sessionHeader, SessionKeeper, StoredMemory, type CallContext } from '@engram/rpc';
 import type { BatchResult, Engine, MemoryDraft } from '../engine/index.js';
 import { forwardedByHeader } from '../peers/index.js';
-import type { Caller, MemoryOperations } from '../routing/index.js';
+import { refuseTokens, type Caller, type MemoryOperations } from '../routing/index.js';
 import type { ServerMetrics } from '../metrics/index.js';
 import { overlapped } from '../overlapped.js';
 import { untilStopping } from './until-stopping.js';
@@ -13,7 +13,7 @@ import { cueOf, draftOf, durabilityMessage, memoryIdOf, memoryMessage, recallMes
 export type GrpcEngine = Pick<Engine, 'nodeId' | 'store' | 'storeBatch' | 'get' | 'list' | 'forget' | 'recall' | 'recallTimeoutMs'>;
 
 /** What the service asks for on behalf of a call. */
-export type GrpcOperations = Pick<MemoryOperations, 'store' | 'storeBatch' | 'get' | 'list' | 'forget' | 'recall'>;
+export type GrpcOperations = Pick<MemoryOperations, 'session' | 'store' | 'storeBatch' | 'get' | 'list' | 'forget' | 'recall'>;
 
 /** The part of the metrics that gRPC needs. */
 export type GrpcMetrics = Pick<ServerMetrics, 'succeeded' | 'failed' | 'batchItems'>;
@@ -45,22 +45,32 @@ const pageBytesBeside = 1_024;
 const memoryBytesBeside = 8;
 
 /** The Memory service of `engram.v1` over an engine. */
-export function memoryService({ engine, operationsFor = () => engine, metrics, messageBytesMax, storeStreamsMax, stopping }: MemoryServiceOptions): Handlers<typeof MemoryDefinition> {
+export function memoryService({ engine, operationsFor = alone(engine), metrics, messageBytesMax, storeStreamsMax, stopping }: MemoryServiceOptions): Handlers<typeof MemoryDefinition> {
   let storeStreams = 0;
   return {
     async store(request, call) {
       const draft = draftOf(required(request.draft, 'draft'));
-      return storeMessage(await operationsFor(call).store(draft, writeOptionsOf(request, call.header(forwardedByHeader) !== undefined)));
+      const operations = operationsFor(call);
+      const stored = await operations.store(draft, writeOptionsOf(request, call.header(forwardedByHeader) !== undefined));
+      tellSession(call, operations);
+      return storeMessage(stored);
     },
 
     async *storeStream(batches, call) {
       if (storeStreams >= storeStreamsMax) throw tooManyStreams(storeStreams);
       storeStreams += 1;
       try {
-        yield* overlapped(untilStopping(batches, stopping), async (batch) => {
+        const written = new SessionKeeper();
+        const answers = overlapped(untilStopping(batches, stopping), async (batch) => {
           call.checkDeadline();
-          return storeBatch(operationsFor(call), metrics, batch);
+          const operations = operationsFor(call);
+          return { answer: await storeBatch(operations, metrics, batch), session: operations.session };
         });
+        for await (const { answer, session } of answers) {
+          // Only here do the batches stand in their order, so that a token stands for all of them before it.
+          written.wrote(session);
+          yield { ...answer, session: written.token };
+        }
       } finally {
         storeStreams -= 1;
       }
@@ -76,7 +86,9 @@ export function memoryService({ engine, operationsFor = () => engine, metrics, m
     },
 
     async forget(request, call) {
-      const { durability } = await operationsFor(call).forget(spaceOf(request.memorySpace), memoryIdOf(request.id), writeOptionsOf(request));
+      const operations = operationsFor(call);
+      const { durability } = await operations.forget(spaceOf(request.memorySpace), memoryIdOf(request.id), writeOptionsOf(request));
+      tellSession(call, operations);
       return { durability: durabilityMessage(durability) };
     },
 
@@ -84,6 +96,19 @@ export function memoryService({ engine, operationsFor = () => engine, metrics, m
       return list(operationsFor(call), request, messageBytesMax);
     },
   };
+}
+
+/** A node that runs alone has no copies to wait for, and no tokens of its own. */
+function alone(engine: GrpcEngine): (call: Caller) => GrpcOperations {
+  return (call) => {
+    refuseTokens(call.header(sessionHeader));
+    return engine;
+  };
+}
+
+/** Says in metadata what the client needs to read what it has just written. */
+function tellSession(call: Pick<CallContext, 'answerWith'>, { session }: GrpcOperations): void {
+  if (session !== undefined) call.answerWith(sessionHeader, session);
 }
 
 /** Every draft is kept or refused on its own; a batch that is wrong as a whole ends the stream. */

@@ -3,6 +3,7 @@
  * document is made of them. What a pattern would say badly (ids, times) is said by the parsers of the kernel instead.
  */
 import { ackLevels, memoryLimits, partitionPolicies } from '@engram/memory';
+import { sessionHeader } from '@engram/rpc';
 import { Type, type Static, type TSchema } from 'typebox';
 
 /** A reference to one of the `sharedSchemas`, typed as what it refers to. */
@@ -97,8 +98,15 @@ export const BatchResult = Type.Object(
   { $id: 'BatchResult', description: 'What became of one item of a batch: `error` when it was refused, the rest when it is stored.' },
 );
 
+const SessionToken = (description: string) =>
+  Type.String({ description: `A session token. Sent back in the header \`X-Engram-Session\` it makes sure that whichever node answers a read has what was written, or refuses. Text of \`A-Z a-z 0-9 _ -\`; what is in it is the affair of the nodes. ${description} Absent on a node that runs alone.` });
+
 export const LineResult = Type.Object(
-  { line: Type.Integer({ minimum: 1, description: 'Line of the stream, from 1; empty lines count but have no result.' }), ...batchFields },
+  {
+    line: Type.Integer({ minimum: 1, description: 'Line of the stream, from 1; empty lines count but have no result.' }),
+    ...batchFields,
+    session: Type.Optional(SessionToken('Some lines have one, the last among them; it stands for all lines up to there.')),
+  },
   { $id: 'LineResult', description: 'What became of one line of an NDJSON batch.' },
 );
 
@@ -254,8 +262,17 @@ export const SpaceHeader = { 'x-memory-space': Type.Optional(Type.String({ descr
 export const RoutingHeaders = {
   'x-engram-no-forward': Type.Optional(Type.String({ description: 'With `1`, a request that belongs to another node is answered 421 with where it belongs, instead of being passed on.' })),
 };
+/** For every request that reads or writes memories of a cluster. */
+export const SessionHeader = {
+  [sessionHeader]: Type.Optional(Type.String({ description: 'The session token that an answer to a write came with, or several joined by commas: a read is answered by a copy that has what they stand for, or refused with `copy_behind`; with a write, the token of its answer stands for all of them.' })),
+};
+/** What an acknowledged write is answered with, documented beside its answer. */
+export const tellsSession = {
+  headers: { 'X-Engram-Session': SessionToken('It stands for this write, and for those of the token that the request came with.') },
+};
 /** For every read of a space. */
 export const ReadHeaders = {
+  ...SessionHeader,
   ...SpaceHeader,
   ...RoutingHeaders,
   'x-engram-consistency': Type.Optional(Type.String({ description: '`primary` (the default) or `any`: which copies may answer.' })),

@@ -5,13 +5,14 @@
 import { randomBytes } from 'node:crypto';
 import { EngramError } from '@engram/kernel';
 import { DEFAULT_PARTITIONS, partitionOf } from '@engram/placement';
+import { sessionHeader } from '@engram/rpc';
 import { fastify, LogController, type FastifyBaseLogger, type FastifyError, type FastifyReply, type FastifyRequest, type RawServerDefault } from 'fastify';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { LoneMembership, noOperator, type ClusterOperator, type Membership, type PlacementView } from '../cluster/index.js';
 import type { PrintableValue } from '../config/index.js';
 import type { ServerMetrics } from '../metrics/index.js';
 import { publishOpenApi } from '../openapi/openapi.js';
-import type { OperationsFor } from '../routing/index.js';
+import { refuseTokens, type OperationsFor } from '../routing/index.js';
 import { Admission } from './admission.js';
 import { readBodies } from './bodies.js';
 import { callerOf } from './caller.js';
@@ -131,7 +132,12 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   answerUnknownRoutes(server);
   readBodies(server);
   publishOpenApi(server, engine.version);
-  const memoryFor: RouteContext['memoryFor'] = operationsFor === undefined ? () => engine : (request) => operationsFor(callerOf(request));
+  const memoryFor: RouteContext['memoryFor'] = (request) => {
+    const caller = callerOf(request);
+    if (operationsFor !== undefined) return operationsFor(caller);
+    refuseTokens(caller.header(sessionHeader));
+    return engine;
+  };
   const context: RouteContext = { engine, memoryFor, membership, placement, operator, metrics, log, limits, admission, validators, effectiveConfig, onShutdownRequested };
   // In a plugin of its own, so that the routes are added once the document above is listening for them.
   server.register(async (scope: HttpServer) => {

@@ -201,6 +201,24 @@ test('writes that are made together travel together, and a large one by itself',
   expect(peers).toHaveLength(3);
 });
 
+test('the session token of a write comes back with its answer, whichever way the write went', async () => {
+  const tokens: string[] = [];
+  const address = await owner({
+    store: ({ draft: sent }, context) => {
+      context.answerWith('x-engram-session', `token of ${sent!.content.length}`);
+      return stored;
+    },
+    forget: () => ({ durability: stored.durability }),
+  });
+  const grpc = forwarder(address);
+  const large = StoreRequest.fromPartial({ draft: { content: 'x'.repeat(65_536) } });
+
+  for (const request of [draft, large]) await grpc.forward(n2, 'store', request, call({ onSession: (token) => void tokens.push(token) }));
+  await grpc.forward(n2, 'forget', { memorySpace: '', id: 'a', ack: 0 }, call({ onSession: (token) => void tokens.push(token) }));
+
+  expect(tokens).toEqual(['token of 3', 'token of 65536']);
+});
+
 test('a node that stops answers what was passed on before, and what comes after goes to it anew', async () => {
   const stopping = new AbortController();
   const held: (() => void)[] = [];

@@ -6,6 +6,7 @@ import {
   introduction,
   MemoryDefinition,
   methodPath,
+  sessionHeader,
   statusToError,
   type MethodDefinition,
 } from '@engram/rpc';
@@ -43,9 +44,11 @@ export interface ForwardedCall {
   /** Whether doing it twice is as good as once. @default for get, list and recall, and with an idempotency key */
   readonly idempotent?: boolean;
   readonly signal?: AbortSignal;
+  /** Told the session token that the answer to a write came with. */
+  readonly onSession?: (token: string) => void;
 }
 
-const passedKeys = ['authorization', 'traceparent', 'tracestate', 'x-engram-consistency', 'x-engram-session'];
+const passedKeys = ['authorization', 'traceparent', 'tracestate', 'x-engram-consistency', sessionHeader];
 const reads: ReadonlySet<ForwardableMethod> = new Set(['get', 'list', 'recall'] as const);
 /** What shares a stream with others, because a call of its own costs several times as much. Its answers are small. */
 const together: ReadonlySet<ForwardableMethod> = new Set(['store', 'forget'] as const);
@@ -113,7 +116,7 @@ export class GrpcForwarder {
   }
 
   /** On the stream that all writes for this node share. */
-  async #tryTogether(to: NodeId, method: string, request: Buffer, { safe, idempotent, deadlineMs, signal, header, requestId }: Terms): Promise<Uint8Array> {
+  async #tryTogether(to: NodeId, method: string, request: Buffer, { safe, idempotent, deadlineMs, signal, header, requestId, onSession }: Terms): Promise<Uint8Array> {
     const endsAtMs = performance.now() + deadlineMs;
     const breaker = this.#breaker(to);
     requireAdmitted(breaker, to);
@@ -124,7 +127,11 @@ export class GrpcForwarder {
       if (sender === undefined) throw addressUnknown(to);
       const outcome = await sender.call({ method, request, metadata, timeoutMs: endsAtMs - performance.now(), ...(signal && { signal }) });
       if (sender.connected) breaker.succeeded();
-      if (outcome.kind === 'answered') return outcome.response;
+      if (outcome.kind === 'answered') {
+        const session = outcome.metadata.get(sessionHeader);
+        if (session !== undefined) onSession?.(session);
+        return outcome.response;
+      }
       if (outcome.kind === 'refused') throw outcome.error;
       written ||= outcome.written;
       const failed = { to, written, safe, cause: outcome.kind === 'lost' ? outcome.end.error ?? outcome.end.reason : undefined };
@@ -158,7 +165,7 @@ export class GrpcForwarder {
         }
         breaker.succeeded();
         written = true;
-        return await unary(lease.client, method, bytes, metadata, deadlineAtMs, signal);
+        return await unary(lease.client, method, bytes, metadata, deadlineAtMs, call);
       } catch (cause) {
         if (!isTransportFailure(cause)) throw statusToError(cause);
         const failed = { to, written, safe, cause };
@@ -216,7 +223,7 @@ function* passed(header: ForwardedCall['header'], requestId: string | undefined)
   if (requestId !== undefined && requestId !== '') yield ['x-request-id', requestId];
 }
 
-function unary(client: Client, method: string, bytes: Buffer, metadata: Metadata, deadline: number, signal: AbortSignal | undefined): Promise<Buffer> {
+function unary(client: Client, method: string, bytes: Buffer, metadata: Metadata, deadline: number, { signal, onSession }: ForwardedCall): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const path = methodPath(MemoryDefinition, { name: method });
     const cancel = (): void => call.cancel();
@@ -225,6 +232,12 @@ function unary(client: Client, method: string, bytes: Buffer, metadata: Metadata
       if (failure !== null || answer === undefined) reject(failure);
       else resolve(answer);
     });
+    if (onSession) {
+      call.once('metadata', (answered: Metadata) => {
+        const [token] = answered.get(sessionHeader);
+        if (typeof token === 'string') onSession(token);
+      });
+    }
     if (signal?.aborted === true) cancel();
     else signal?.addEventListener('abort', cancel, { once: true });
   });

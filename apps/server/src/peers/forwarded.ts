@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { EngramError, isNodeId, shown, type ClusterId, type NodeId } from '@engram/kernel';
-import { peerHeaders } from '@engram/rpc';
+import { peerHeaders, sessionHeader } from '@engram/rpc';
 
 /** Names the node that passed a request on. A request that has it is not passed on again. */
 export const forwardedByHeader = 'x-engram-forwarded-by';
@@ -22,7 +22,7 @@ export const passedHeaders: readonly string[] = [
   'x-engram-consistency',
   'x-memory-space',
   'x-request-id',
-  'x-engram-session',
+  sessionHeader,
 ];
 
 /** Headers about one connection; the next one has its own. */

@@ -16,6 +16,11 @@ export interface ReadWishes {
 
 /** The engine fits this interface, and so does a router that passes on what the engine cannot answer. Errors are the engine's. */
 export interface MemoryOperations {
+  /**
+   * With it in `x-engram-session` the client reads what was written through these operations, and what it had written
+   * before. Undefined while nothing was, and on a node that runs alone.
+   */
+  readonly session?: string | undefined;
   store(draft: MemoryDraft, options?: WriteOptions): Promise<StoreResult>;
   storeBatch(drafts: readonly MemoryDraft[], options?: WriteOptions): Promise<readonly BatchResult[]>;
   forget(space: SpaceId, id: MemoryId, options?: WriteOptions): Promise<{ readonly durability: Durability }>;

@@ -28,7 +28,7 @@ test('a write that may have happened is tried again only when twice is as good a
 
 test('a read is answered by another copy only when the first gave no answer', () => {
   const codes = (Object.keys(errorCodes) as ErrorCode[]).filter((code) => mayAskAnother(new EngramError(code, 'x'))).sort();
-  expect(codes).toEqual(['deadline_exceeded', 'not_ready', 'overloaded', 'shutting_down', 'unavailable']);
+  expect(codes).toEqual(['copy_behind', 'deadline_exceeded', 'not_ready', 'overloaded', 'shutting_down', 'unavailable']);
 });
 
 test.each([

@@ -48,5 +48,5 @@ export function mayTryAgain(error: unknown, repeatable: boolean, forwarded: bool
 
 /** Whether a read may be answered by another copy instead: whatever became of the call, it changed nothing. */
 export function mayAskAnother(error: unknown): boolean {
-  return error instanceof EngramError && (error.code === 'unavailable' || error.code === 'deadline_exceeded' || error.code === 'shutting_down' || error.code === 'not_ready' || error.code === 'overloaded');
+  return error instanceof EngramError && (error.code === 'unavailable' || error.code === 'deadline_exceeded' || error.code === 'shutting_down' || error.code === 'not_ready' || error.code === 'overloaded' || error.code === 'copy_behind');
 }

@@ -17,6 +17,7 @@ const questions: fc.Arbitrary<RouteQuestion & { readonly alive: readonly NodeId[
     operation: fc.constantFrom('write' as const, 'read' as const),
     consistency: fc.constantFrom('primary' as const, 'any' as const),
     leads: fc.boolean(),
+    lags: fc.boolean(),
     partition: fc.integer({ min: 0, max: 1 }),
   })
   .map(({ roster, copies, alive, ...rest }) => {
@@ -66,6 +67,20 @@ test('a read without doubt comes from a primary that may act, unless any copy wa
       const primary = map!.table[partition]!.primary;
       if (route.kind === 'here') expect([self, leads]).toEqual([primary, true]);
       else expect(route.node).toBe(primary);
+    }),
+    { numRuns: 3_000 },
+  );
+});
+
+test('a copy here that lags behind what the client has written answers only when nobody else can', () => {
+  fc.assert(
+    fc.property(questions, (question) => {
+      const { map, self, partition } = question;
+      const route = decide({ ...question, operation: 'read', lags: true });
+      if (route.kind !== 'here') return;
+      const { primary, replicas } = map!.table[partition]!;
+      const others = [primary, ...replicas].filter((node) => node !== self && question.alive.includes(node) && map!.roster.some(({ id }) => id === node));
+      if (primary !== self) expect(others).toEqual([]);
     }),
     { numRuns: 3_000 },
   );

@@ -20,6 +20,7 @@ const ask = (partition: number, more: Partial<RouteQuestion> = {}): Route =>
 const without = (...gone: readonly NodeId[]) => ({ isAlive: (node: NodeId) => !gone.includes(node) });
 const write = { operation: 'write' } as const;
 const any = { consistency: 'any' } as const;
+const lags = { lags: true } as const;
 const gone = { doubt: 'the primary n2 cannot be reached' };
 
 test.each<[string, Route, Route]>([
@@ -34,6 +35,12 @@ test.each<[string, Route, Route]>([
   ['a read of another goes to its primary', ask(1), { kind: 'forward', node: n2 }],
   ['or is answered by our copy when any will do', ask(1, any), { kind: 'here' }],
   ['or, with doubt, when the primary is gone', ask(1, without(n2)), { kind: 'here', ...gone }],
+  ['a copy that lags behind what the client has written leaves it to the primary', ask(1, { ...any, ...lags }), { kind: 'forward', node: n2 }],
+  ['and to another copy when the primary is gone', ask(1, { ...any, ...lags, ...without(n2) }), { kind: 'forward', node: n3 }],
+  ['which is said, unless any would do', ask(1, { ...lags, ...without(n2) }), { kind: 'forward', node: n3, ...gone }],
+  ['and catches up when nobody else is there', ask(1, { ...any, ...lags, ...without(n2, n3) }), { kind: 'here' }],
+  ['a primary that lags has nobody to leave it to', ask(0, { ...any, ...lags }), { kind: 'here' }],
+  ['a write does not depend on what was written before', ask(0, { ...write, ...lags }), { kind: 'here' }],
   ['without a copy the primary is asked even if any would do', ask(2, any), { kind: 'forward', node: n2 }],
   ['and another copy when it is gone', ask(2, { ...any, ...without(n2) }), { kind: 'forward', node: n3 }],
   ['with doubt, unless any would do', ask(2, without(n2)), { kind: 'forward', node: n3, ...gone }],

@@ -20,6 +20,8 @@ export interface RouteQuestion {
   readonly leads: boolean;
   /** Whether this node has a copy of the partition. */
   readonly holds: boolean;
+  /** Whether that copy is known to lack what the client has written, so that anybody else is asked before it. @default false */
+  readonly lags?: boolean;
   /** Whether it makes sense to call another node. */
   readonly isAlive: (node: NodeId) => boolean;
 }
@@ -37,17 +39,18 @@ const unheard = 'this node has not heard yet who holds what';
 
 /**
  * Writes go to the primary and nowhere else, reads too unless any copy will do. A read whose primary cannot be asked is
- * answered by a copy, here or elsewhere, and says so.
+ * answered by a copy, here or elsewhere, and says so. A copy here that lags behind what the client has written answers
+ * when nobody else can be asked, and only once it has that.
  *
  * ```text
  *            primary is       write      read, primary            read, any
  *            this node        here       here (doubt: no lease)   here
- *            alive            forward    forward                  here if held, else forward
- *            gone             nobody     a copy, with doubt       a copy
+ *            alive            forward    forward                  here if held and not lagging, else forward
+ *            gone             nobody     a copy, with doubt       a copy, one here that lags after the others
  * ```
  */
 export function decide(question: RouteQuestion): Route {
-  const { map, self, partition, operation, consistency, leads, holds } = question;
+  const { map, self, partition, operation, consistency, leads, holds, lags = false } = question;
   if (map === undefined) {
     if (question.joined !== true) return here;
     // What it holds may be as old as its last stop: others may have written since, so that it cannot even say that something is missing.
@@ -61,13 +64,14 @@ export function decide(question: RouteQuestion): Route {
     if (primary === self) return here;
     return callable(primary, question) ? { kind: 'forward', node: primary } : { kind: 'nobody', reason: `its primary ${primary} cannot be reached, and no other copy has taken over yet`, retryAfterMs };
   }
-  if (consistency === 'any' && holds) return here;
-  if (primary === self) return leads ? here : { kind: 'here', doubt: `${self} is cut off from a majority of the cluster` };
+  if (consistency === 'any' && holds && !lags) return here;
+  if (primary === self) return leads || consistency === 'any' ? here : { kind: 'here', doubt: `${self} is cut off from a majority of the cluster` };
   if (callable(primary, question)) return { kind: 'forward', node: primary };
   const doubt = consistency === 'any' ? {} : { doubt: `the primary ${primary} cannot be reached` };
-  if (holds) return { kind: 'here', ...doubt };
+  if (holds && !lags) return { kind: 'here', ...doubt };
   const copy = copiesOf(placement).find((node) => callable(node, question));
   if (copy !== undefined) return { kind: 'forward', node: copy, ...doubt };
+  if (holds) return { kind: 'here', ...doubt };
   return { kind: 'nobody', reason: 'no node that has a copy of it can be reached', retryAfterMs };
 }
 

@@ -1,5 +1,6 @@
 import { EngramError, parseMemoryId, parseSpaceId, type SpaceId } from '@engram/kernel';
 import { afterEach, expect, test } from 'vitest';
+import { hasEverything } from '../../test/fake-placement.js';
 import { blue, RoutedNodes, type RoutedNode } from '../../test/routed-nodes.js';
 import type { MemoryDraft } from '../engine/index.js';
 import type { RoutedEngineOptions } from './index.js';
@@ -361,7 +362,7 @@ test('a recall of several spaces of one other node is answered by that node', as
 });
 
 test('a node that belongs to no cluster answers for itself, and takes nothing from others', async () => {
-  const { get } = bound(await start(['n1'], { cluster: { map: () => undefined, clusterId: () => undefined, leads: () => false, isAlive: () => false } }));
+  const { get } = bound(await start(['n1'], { cluster: { map: () => undefined, clusterId: () => undefined, leads: () => false, isAlive: () => false, ...hasEverything } }));
   const space = parseSpaceId('notes');
 
   await get('n1').as().store(draft(space, 'Ada likes tea.'));
@@ -371,7 +372,7 @@ test('a node that belongs to no cluster answers for itself, and takes nothing fr
 });
 
 test('a node that has not heard of the map of its cluster recalls with doubt, and says of nothing that it is missing', async () => {
-  const all = await start(['n1'], { cluster: { map: () => undefined, clusterId: () => blue, leads: () => false, isAlive: () => false } });
+  const all = await start(['n1'], { cluster: { map: () => undefined, clusterId: () => blue, leads: () => false, isAlive: () => false, ...hasEverything } });
   const { engine, as } = all.get('n1');
   const space = parseSpaceId('notes');
   for (const n of [1, 2, 3]) await engine.store(draft(space, `Ada likes tea number ${n}.`));

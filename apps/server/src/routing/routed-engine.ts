@@ -19,6 +19,8 @@ export interface RoutedEngineOptions {
   readonly retry?: RetryOptions;
   /** How long a request may take whose client named no time, in milliseconds. @default 5000 */
   readonly budgetMs?: number;
+  /** How long a read waits for the copy here to have what the client's session token stands for, in milliseconds; 0 refuses at once. @default 1000 */
+  readonly sessionWaitMs?: number;
   /** Items of one batch that are under way to one other node at the same time, at most. @default 64 */
   readonly batchInFlightMax?: number;
 }
@@ -31,18 +33,19 @@ export interface RoutedEngineOptions {
  *                     └──▶ primary ──▶ its engine, or 421          (passed on once, marked, never again)
  * ```
  *
- * A client may send `x-engram-no-forward: 1` to be told where to go instead, and `x-engram-consistency: any` to read from
- * any copy.
+ * A client may send `x-engram-no-forward: 1` to be told where to go instead, `x-engram-consistency: any` to read from any
+ * copy, and in `x-engram-session` what it was given with its writes, to read them whoever answers.
  */
 export class RoutedEngine {
   readonly #parts: OperationsParts;
 
   constructor(engine: LocalEngine, options: RoutedEngineOptions) {
-    const { cluster, partitionOf, grpc, http, addressOf, metrics, random, retry = {}, budgetMs = 5_000, batchInFlightMax = 64 } = options;
+    const { cluster, partitionOf, grpc, http, addressOf, metrics, random, retry = {}, budgetMs = 5_000, sessionWaitMs = 1_000, batchInFlightMax = 64 } = options;
     if (!(budgetMs > 0)) throw new OptionsError('budgetMs', 'must be positive');
+    if (!(sessionWaitMs >= 0)) throw new OptionsError('sessionWaitMs', 'must not be negative');
     if (!Number.isSafeInteger(batchInFlightMax) || batchInFlightMax < 1) throw new OptionsError('batchInFlightMax', 'must be a positive whole number');
     const router = new Router({ self: engine.nodeId, cluster, partitionOf, addressOf, metrics, random, retry });
-    this.#parts = { engine, router, grpc, http, budgetMs, batchInFlightMax };
+    this.#parts = { engine, router, grpc, http, budgetMs, sessionWaitMs, batchInFlightMax };
   }
 
   /**

@@ -1,20 +1,21 @@
 import { EngramError, parseClusterId, parseNodeId, parseSpaceId, Random, type ErrorCode, type NodeId } from '@engram/kernel';
 import type { ClusterMap } from '@engram/placement';
 import { expect, test } from 'vitest';
+import { hasEverything } from '../../test/fake-placement.js';
 import { Router, type Work } from './router.js';
 
 const [n1, n2, n3] = ['n1', 'n2', 'n3'].map(parseNodeId) as [NodeId, NodeId, NodeId];
 const space = parseSpaceId('notes');
 
-/** A router on n1 in a cluster of three, in which n2 is the primary of everything and n3 has a copy. */
-function routerOf(counted: string[] = []): Router {
+/** A router on n1 in a cluster of three, in which n2 is the primary of everything and n3 has a copy, unless a test says otherwise. */
+function routerOf(counted: string[] = [], primary = n2, replicas = [primary === n2 ? n3 : n2]): Router {
   const map = {
     roster: [n1, n2, n3].map((id) => ({ id, storageId: id, addresses: {}, zone: '', rack: '', capacity: 1, state: 'active' })),
-    table: [{ epoch: 4, primary: n2, replicas: [n3] }],
+    table: [{ epoch: 4, primary, replicas }],
   } as unknown as ClusterMap;
   return new Router({
     self: n1,
-    cluster: { map: () => map, clusterId: () => parseClusterId('blue'), leads: () => false, isAlive: () => true },
+    cluster: { map: () => map, clusterId: () => parseClusterId('blue'), leads: () => false, isAlive: () => true, ...hasEverything },
     partitionOf: () => 0,
     addressOf: () => undefined,
     metrics: { routed: (operation, route) => void counted.push(`${operation} ${route}`), routeRetried: () => void counted.push('retried') },
@@ -85,6 +86,25 @@ test('a read asks each copy once before it begins anew', async () => {
   });
   await expect(routerOf(counted).run(read)).resolves.toBe('from a copy');
   expect([asked, doubts, counted]).toEqual([[n2, n3], [undefined, 'the primary n2 cannot be reached'], ['retried', 'get fallback']]);
+});
+
+test('a copy that lags behind what the client has written is passed over for another, and what the primary lacks is looked for nowhere else', async () => {
+  const behind = error('copy_behind');
+  const answers = (node: NodeId): Promise<string> => (node === n3 ? Promise.resolve('from a copy') : Promise.reject(behind));
+  const asked: NodeId[] = [];
+  const read = { operation: 'get', kind: 'read', repeatable: true, there: (node: NodeId) => (asked.push(node), answers(node)) } as const;
+  await expect(routerOf().run(work([], asked, read))).rejects.toBe(behind);
+  expect(asked).toEqual([n2]);
+  // Of a map in which another node is the primary, n2 is a copy like any other.
+  asked.length = 0;
+  await expect(routerOf([], n3).run(work([], asked, { ...read, there: (node) => (asked.push(node), node === n3 ? Promise.reject(error('unavailable')) : Promise.reject(behind)) }))).rejects.toBe(behind);
+  expect(asked).toEqual([n3, n2]);
+});
+
+test('whether the copy here lags is asked anew for every try', async () => {
+  const lags = [true, false];
+  const read = work([], [], { operation: 'get', kind: 'read', consistency: 'any', lags: () => lags.shift()!, there: () => Promise.reject(error('unavailable')) });
+  await expect(routerOf([], n2, [n1]).run(read)).resolves.toBe('here');
 });
 
 test.each<[string, Partial<Work<string>>]>([

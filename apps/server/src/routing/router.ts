@@ -1,18 +1,16 @@
 /** The way of one request: decide who answers, ask, and when that fails decide anew with what was learnt. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { EngramError, isNodeId, type ClusterId, type NodeId, type Random, type SpaceId } from '@engram/kernel';
+import { EngramError, isNodeId, type NodeId, type Random, type SpaceId } from '@engram/kernel';
 import { copiesOf, type ClusterMap } from '@engram/placement';
 import type { Operation, ServerMetrics } from '../metrics/index.js';
 import { mayAskAnother, mayTryAgain, pauseMs, resolveRetryOptions, type RetryOptions } from './retry.js';
+import type { SessionView } from './client-session.js';
 import { decide, type Consistency, type Route } from './route.js';
 
 /** What the router must know of the cluster. Everything is asked anew for every decision. */
-export interface ClusterView {
+export interface ClusterView extends SessionView {
   /** Undefined while this node belongs to no cluster; then it answers for itself. */
   map(): ClusterMap | undefined;
-  clusterId(): ClusterId | undefined;
-  /** Whether this node may act as the primary of a partition at this very moment. */
-  leads(partition: number): boolean;
   /** Whether another node is there, as membership sees it. */
   isAlive(node: NodeId): boolean;
   /** How many entries this node's copy of a partition is known to lack; undefined when nobody told it. */
@@ -43,6 +41,8 @@ export interface Work<Result> {
   /** How long the whole may take, in milliseconds. */
   readonly budgetMs: number;
   readonly signal?: AbortSignal | undefined;
+  /** Of a read: whether the copy here lacks what the client has written. @default never */
+  readonly lags?: (() => boolean) | undefined;
   /** @param doubt Why the answer may miss the latest writes. */
   here(doubt: string | undefined): Result | Promise<Result>;
   there(node: NodeId, deadlineMs: number, doubt: string | undefined): Promise<Result>;
@@ -72,7 +72,7 @@ export class Router {
     return map === undefined || (placement !== undefined && copiesOf(placement).includes(this.#options.self));
   }
 
-  decide(partition: number, operation: 'write' | 'read', consistency: Consistency, failed?: ReadonlySet<NodeId>): Route {
+  decide(partition: number, operation: 'write' | 'read', consistency: Consistency, failed?: ReadonlySet<NodeId>, lags = false): Route {
     const { self, cluster } = this.#options;
     return decide({
       map: cluster.map(),
@@ -83,6 +83,7 @@ export class Router {
       consistency,
       leads: operation === 'read' && cluster.leads(partition),
       holds: this.holds(partition),
+      lags,
       isAlive: (node) => failed?.has(node) !== true && cluster.isAlive(node),
     });
   }
@@ -100,17 +101,21 @@ export class Router {
     const endsAtMs = performance.now() + work.budgetMs;
     const failed = new Set<NodeId>();
     let told: NodeId | undefined;
+    let behind: EngramError | undefined;
     for (let tries = 1; ; ) {
-      const route: Route = told === undefined ? this.decide(partition, work.kind, work.consistency, failed) : { kind: 'forward', node: told };
+      const route: Route = told === undefined ? this.decide(partition, work.kind, work.consistency, failed, work.lags?.()) : { kind: 'forward', node: told };
       told = undefined;
       try {
         const result = await this.#follow(route, work, partition, endsAtMs);
         this.count(work.operation, route);
         return result;
-      } catch (error) {
-        if (route.kind === 'forward' && work.mayForward && work.kind === 'read' && mayAskAnother(error) && performance.now() < endsAtMs) {
+      } catch (thrown) {
+        // That those who were asked lack what the client has written says more than that nobody is left to ask.
+        const error = route.kind === 'nobody' && behind !== undefined ? behind : thrown;
+        if (route.kind === 'forward' && work.mayForward && work.kind === 'read' && mayAskAnother(error) && !this.#isLastWord(error, route.node, partition) && performance.now() < endsAtMs) {
           // Each time round one node fewer is left to ask, so this ends by itself.
           failed.add(route.node);
+          if (isBehind(error)) behind = error;
           this.#options.metrics?.routeRetried();
           continue;
         }
@@ -147,6 +152,11 @@ export class Router {
     }
   }
 
+  /** What the primary itself lacks is in no copy that counts, so asking further would only take the client's time. */
+  #isLastWord(error: unknown, from: NodeId, partition: number): boolean {
+    return isBehind(error) && this.cluster.map()?.table[partition]?.primary === from;
+  }
+
   /** A node that refused may know a newer map than this one: the node that it names is asked next, if it belongs to the cluster. */
   #toldNode(error: unknown, route: Route): NodeId | undefined {
     if (!(error instanceof EngramError) || error.code !== 'not_primary') return undefined;
@@ -164,4 +174,8 @@ export class Router {
       details: { node, space, ...(address === undefined ? {} : { address }), epoch: this.cluster.map()?.table[partition]?.epoch },
     });
   }
+}
+
+function isBehind(error: unknown): error is EngramError {
+  return error instanceof EngramError && error.code === 'copy_behind';
 }

@@ -1,7 +1,7 @@
 /** What gRPC has no method for: spaces and their policies, asked of another node over HTTP. */
 import { EngramError, parseDuration, parseSpaceId, type NodeId, type SpaceId } from '@engram/kernel';
 import type { SpacePolicy, SpaceSummary } from '@engram/memory';
-import { detailToError } from '@engram/rpc';
+import { detailToError, sessionHeader } from '@engram/rpc';
 import type { Durability } from '../engine/index.js';
 import type { HttpForwarder } from '../peers/index.js';
 
@@ -10,6 +10,8 @@ export interface SpaceRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly deadlineMs: number;
   readonly signal?: AbortSignal;
+  /** Told the session token that the answer to a write came with. */
+  readonly onSession?: (token: string) => void;
 }
 
 /** No answer about one space is larger. */
@@ -51,7 +53,7 @@ export async function askToSetPolicy(http: HttpForwarder, node: NodeId, space: S
   return { summary: summaryOf(fields), durability: fields.durability };
 }
 
-async function ask(http: HttpForwarder, node: NodeId, method: string, space: SpaceId, body: object | undefined, { headers, deadlineMs, signal }: SpaceRequest): Promise<unknown> {
+async function ask(http: HttpForwarder, node: NodeId, method: string, space: SpaceId, body: object | undefined, { headers, deadlineMs, signal, onSession }: SpaceRequest): Promise<unknown> {
   const answer = await http.forward(node, {
     method,
     path: `/api/v1/spaces/${space}`,
@@ -62,6 +64,8 @@ async function ask(http: HttpForwarder, node: NodeId, method: string, space: Spa
     idempotent: true,
     ...(signal === undefined ? {} : { signal }),
   });
+  const token = answer.headers[sessionHeader];
+  if (typeof token === 'string') onSession?.(token);
   const fields = parsed(await whole(answer.body, node, answer.status));
   if (answer.status === 200 && fields !== undefined) return fields;
   const { error } = (fields ?? {}) as { readonly error?: ErrorFields };

@@ -1,4 +1,5 @@
 import { EngramError, type SpaceId } from '@engram/kernel';
+import { SessionKeeper } from '@engram/rpc';
 import { Readable } from 'node:stream';
 import { Type, type Static } from 'typebox';
 import type { ValidateFunction } from 'ajv';
@@ -11,6 +12,7 @@ import { knownError } from '../errors.js';
 import { parseJson } from '../json-body.js';
 import { readLines, type Line } from '../lines.js';
 import * as schemas from '../schemas.js';
+import { tellSession } from '../session.js';
 import { validationError } from '../validation.js';
 import { batchFields, draftOf, spaceOfBody, spaceOfRequest, writeOptionsOf } from '../wire.js';
 import { admitted } from './memory.js';
@@ -40,20 +42,26 @@ export function batchRoutes(server: HttpServer, context: RouteContext): void {
     request: FastifyRequest, lines: AsyncIterable<readonly Line[]>, space: SpaceId | undefined, ack: AckLevel | undefined, lineText: (fields: object) => string,
   ): AsyncGenerator<string> {
     const started = performance.now();
+    const written = new SessionKeeper();
     let answering = false;
     try {
       const answers = overlapped(lines, async (group) => {
         const items = group.map(({ bytes }) => checkLine(bytes, isDraft, space, limits.lineBytesMax));
-        const results = await storeGroup(memoryFor(request), items, ack === undefined ? {} : { ack }).catch((error: unknown): readonly BatchResult[] => {
+        const memory = memoryFor(request);
+        const results = await storeGroup(memory, items, ack === undefined ? {} : { ack }).catch((error: unknown): readonly BatchResult[] => {
           // Before the first result the whole request can still be refused; after it, only the lines can.
           if (!answering) throw error;
           return items.map(() => ({ outcome: 'refused', error: refusal(error) }));
         });
-        return results.map((result, i) => `${lineText(Object.assign(batchFields(result, request.id), { line: group[i]!.number }))}\n`).join('');
+        return { fields: results.map((result, i) => Object.assign(batchFields(result, request.id), { line: group[i]!.number })), session: memory.session };
       });
-      for await (const answer of answers) {
+      for await (const { fields, session } of answers) {
         answering = true;
-        yield answer;
+        // Only here do the groups stand in their order, so that a token stands for all lines before it.
+        written.wrote(session);
+        const last = fields.at(-1);
+        if (last !== undefined && written.token !== undefined) Object.assign(last, { session: written.token });
+        yield fields.map((line) => `${lineText(line)}\n`).join('');
       }
       metrics.succeeded('store_batch', (performance.now() - started) / 1_000);
     } catch (error) {
@@ -79,9 +87,10 @@ export function batchRoutes(server: HttpServer, context: RouteContext): void {
             'A JSON array is answered with an array: one result per item, in order. An NDJSON stream (one memory per line) is answered with an NDJSON stream while it is being read: one result per line, in order.',
             'A bad item is refused by itself and stops no other. The answer is 200 even if every item was refused.',
             `A JSON array has at most ${limits.batchItemsMax} items. An NDJSON stream may be of any length, a line of it has at most ${limits.lineBytesMax} bytes; read the results while you send, because the server reads no further than its answers are taken.`,
+            'In a cluster an array is answered with a session token in its header, a stream with one in its lines.',
             'The order of items does not decide which of two with the same id is stored. An idempotency key covers a JSON array item by item; for NDJSON give every line an `id` instead.',
           ].join('\n\n'),
-          headers: Type.Object({ ...schemas.SpaceHeader, ...schemas.IdempotencyHeader }),
+          headers: Type.Object({ ...schemas.SpaceHeader, ...schemas.IdempotencyHeader, ...schemas.SessionHeader }),
           querystring: Type.Object({ ...schemas.SpaceQuery, ...schemas.AckQuery }, { additionalProperties: false }),
           body: {
             content: {
@@ -90,7 +99,7 @@ export function batchRoutes(server: HttpServer, context: RouteContext): void {
             },
           },
           response: {
-            200: { description: 'What became of each item.', content: { 'application/json': { schema: Type.Array(ref(schemas.BatchResult)) }, [NDJSON]: { schema: ref(schemas.LineResult) } } },
+            200: { description: 'What became of each item.', ...schemas.tellsSession, content: { 'application/json': { schema: Type.Array(ref(schemas.BatchResult)) }, [NDJSON]: { schema: ref(schemas.LineResult) } } },
           },
         },
         // Items are checked one by one below, so that a bad one is refused by itself and not with all the others.
@@ -110,7 +119,9 @@ export function batchRoutes(server: HttpServer, context: RouteContext): void {
           return (reply as FastifyReply).type(NDJSON).send(answer) as never;
         }
         const items = itemsOf(body, limits.batchItemsMax);
-        const results = await storeGroup(memoryFor(request as FastifyRequest), items.map((item) => checkItem(item, isDraft, space)), options);
+        const memory = memoryFor(request as FastifyRequest);
+        const results = await storeGroup(memory, items.map((item) => checkItem(item, isDraft, space)), options);
+        tellSession(reply, memory);
         metrics.succeeded('store_batch', (performance.now() - started) / 1_000);
         return results.map((result, index) => Object.assign(batchFields(result, request.id), { index }));
       },

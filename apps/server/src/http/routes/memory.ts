@@ -3,6 +3,7 @@ import { Type } from 'typebox';
 import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import type { HttpServer, RouteContext } from '../context.js';
 import * as schemas from '../schemas.js';
+import { tellSession } from '../session.js';
 import { draftOf, memoryFields, spaceOf, storedFields, writeOptionsOf } from '../wire.js';
 import { measured } from './measured.js';
 
@@ -27,16 +28,18 @@ export function memoryRoutes(server: HttpServer, context: RouteContext): void {
         summary: 'Store a memory',
         description:
           'Answers once the memory is durable. Storing the same id with the same content again answers the stored memory with 200; other content under a known id is refused.',
-        headers: Type.Object({ ...schemas.SpaceHeader, ...schemas.IdempotencyHeader, ...schemas.RoutingHeaders }),
+        headers: Type.Object({ ...schemas.SpaceHeader, ...schemas.IdempotencyHeader, ...schemas.RoutingHeaders, ...schemas.SessionHeader }),
         querystring: Type.Object({ ...schemas.SpaceQuery, ...schemas.AckQuery, ...schemas.IncludeQuery }, closed),
         body: ref(schemas.MemoryDraft),
-        response: { 201: ref(schemas.StoredMemory), 200: ref(schemas.StoredMemory) },
+        response: { 201: { ...ref(schemas.StoredMemory), ...schemas.tellsSession }, 200: { ...ref(schemas.StoredMemory), ...schemas.tellsSession } },
       },
     },
     (request, reply) => measured(context, 'store', async () => {
       const { headers, query, body } = request;
       const space = spaceOf({ header: headers['x-memory-space'], query: query.space, body: body.memory_space });
-      const result = await memoryFor(request).store(draftOf(body, space), writeOptionsOf(query.ack, headers['idempotency-key']));
+      const memory = memoryFor(request);
+      const result = await memory.store(draftOf(body, space), writeOptionsOf(query.ack, headers['idempotency-key']));
+      tellSession(reply, memory);
       reply.code(result.outcome === 'stored' ? 201 : 200);
       return storedFields(result, query.include);
     }),
@@ -45,7 +48,7 @@ export function memoryRoutes(server: HttpServer, context: RouteContext): void {
   server.get(
     '/api/v1/memory',
     {
-      config: { operation: 'list', errors: ['space_not_found', 'not_primary', 'unavailable'] },
+      config: { operation: 'list', errors: ['space_not_found', 'not_primary', 'unavailable', 'copy_behind'] },
       schema: {
         operationId: 'listMemories',
         tags,
@@ -74,7 +77,7 @@ export function memoryRoutes(server: HttpServer, context: RouteContext): void {
   server.get(
     '/api/v1/memory/:id',
     {
-      config: { operation: 'get', errors: ['space_not_found', 'memory_not_found', 'not_primary', 'unavailable'] },
+      config: { operation: 'get', errors: ['space_not_found', 'memory_not_found', 'not_primary', 'unavailable', 'copy_behind'] },
       schema: {
         operationId: 'getMemory',
         tags,
@@ -101,16 +104,18 @@ export function memoryRoutes(server: HttpServer, context: RouteContext): void {
         tags,
         summary: 'Forget a memory',
         description: 'For good: the content goes, a tombstone stays, and the id cannot be stored again. Forgetting it again answers the same. The header `X-Engram-Durability` says how safe it is.',
-        headers: Type.Object({ ...schemas.SpaceHeader, ...schemas.RoutingHeaders }),
+        headers: Type.Object({ ...schemas.SpaceHeader, ...schemas.RoutingHeaders, ...schemas.SessionHeader }),
         params: schemas.IdParams,
         querystring: Type.Object({ ...schemas.SpaceQuery, ...schemas.AckQuery }, closed),
-        response: { 204: Type.Null({ description: 'It is forgotten.' }) },
+        response: { 204: Type.Null({ description: 'It is forgotten.', ...schemas.tellsSession }) },
       },
     },
     (request, reply) => measured(context, 'forget', async () => {
       const { headers, query, params } = request;
       const space = spaceOf({ header: headers['x-memory-space'], query: query.space });
-      const { durability } = await memoryFor(request).forget(space, parseMemoryId(params.id), writeOptionsOf(query.ack, undefined));
+      const memory = memoryFor(request);
+      const { durability } = await memory.forget(space, parseMemoryId(params.id), writeOptionsOf(query.ack, undefined));
+      tellSession(reply, memory);
       // An answer without a body says in a header what every answer to a write says.
       reply.code(204).header('x-engram-durability', `requested=${durability.requested}, reached=${durability.reached}, copies=${durability.copies}`);
       return null;

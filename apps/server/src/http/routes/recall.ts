@@ -19,7 +19,7 @@ export function recallRoutes(server: HttpServer, context: RouteContext): void {
   server.post(
     '/api/v1/recall',
     {
-      config: { operation: 'recall', errors: ['payload_too_large', 'unsupported_media_type', 'space_not_found', 'embedding_dimension_mismatch', 'not_primary', 'unavailable'] },
+      config: { operation: 'recall', errors: ['payload_too_large', 'unsupported_media_type', 'space_not_found', 'embedding_dimension_mismatch', 'not_primary', 'unavailable', 'copy_behind'] },
       schema: {
         operationId: 'recall',
         tags,
@@ -43,7 +43,7 @@ export function recallRoutes(server: HttpServer, context: RouteContext): void {
   server.get(
     '/api/v1/recall',
     {
-      config: { operation: 'recall', errors: ['payload_too_large', 'space_not_found', 'embedding_dimension_mismatch', 'not_primary', 'unavailable'] },
+      config: { operation: 'recall', errors: ['payload_too_large', 'space_not_found', 'embedding_dimension_mismatch', 'not_primary', 'unavailable', 'copy_behind'] },
       schema: {
         operationId: 'recallByQuery',
         tags,

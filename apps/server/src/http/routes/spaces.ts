@@ -1,6 +1,8 @@
 import { parseSpaceId } from '@engram/kernel';
+import { Type } from 'typebox';
 import type { HttpServer, RouteContext } from '../context.js';
 import * as schemas from '../schemas.js';
+import { tellSession } from '../session.js';
 import { policyOf, spaceFields } from '../wire.js';
 import { measured } from './measured.js';
 
@@ -21,8 +23,8 @@ export function spaceRoutes(server: HttpServer, context: RouteContext): void {
   server.get(
     '/api/v1/spaces/:space',
     {
-      config: { operation: 'spaces', errors: ['space_not_found', 'not_primary', 'unavailable'] },
-      schema: { operationId: 'getSpace', tags, summary: 'Describe a space', params: schemas.SpaceParams, response: { 200: ref(schemas.SpaceAnswer) } },
+      config: { operation: 'spaces', errors: ['space_not_found', 'not_primary', 'unavailable', 'copy_behind'] },
+      schema: { operationId: 'getSpace', tags, summary: 'Describe a space', headers: Type.Object({ ...schemas.SessionHeader }), params: schemas.SpaceParams, response: { 200: ref(schemas.SpaceAnswer) } },
     },
     (request) => measured(context, 'spaces', async () => spaceFields(await memoryFor(request).space(parseSpaceId(request.params.space)), engine.nodeId)),
   );
@@ -38,12 +40,14 @@ export function spaceRoutes(server: HttpServer, context: RouteContext): void {
         description: 'Replaces the whole policy, and makes the space when it is new.',
         params: schemas.SpaceParams,
         body: ref(schemas.SpacePolicy),
-        response: { 200: ref(schemas.SpaceSet) },
+        response: { 200: { ...ref(schemas.SpaceSet), ...schemas.tellsSession } },
       },
     },
-    (request) =>
+    (request, reply) =>
       measured(context, 'set_space_policy', async () => {
-        const { summary, durability } = await memoryFor(request).setSpacePolicy(parseSpaceId(request.params.space), policyOf(request.body));
+        const memory = memoryFor(request);
+        const { summary, durability } = await memory.setSpacePolicy(parseSpaceId(request.params.space), policyOf(request.body));
+        tellSession(reply, memory);
         return { ...spaceFields(summary, engine.nodeId), durability };
       }),
   );

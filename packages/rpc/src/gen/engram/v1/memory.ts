@@ -73,6 +73,11 @@ export interface StoreStreamResponse {
   sequence: bigint;
   /** One result per draft, in the order of the drafts. */
   results: StoreResult[];
+  /**
+   * Session token of everything that this stream has stored so far. Absent on a node that runs alone, and while nothing
+   * is stored.
+   */
+  session?: string | undefined;
 }
 
 /** StoreResult is what became of one draft of a batch. */
@@ -466,7 +471,7 @@ export const StoreStreamRequest: MessageFns<StoreStreamRequest> = {
 };
 
 function createBaseStoreStreamResponse(): StoreStreamResponse {
-  return { sequence: 0n, results: [] };
+  return { sequence: 0n, results: [], session: undefined };
 }
 
 export const StoreStreamResponse: MessageFns<StoreStreamResponse> = {
@@ -479,6 +484,9 @@ export const StoreStreamResponse: MessageFns<StoreStreamResponse> = {
     }
     for (const v of message.results) {
       StoreResult.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.session !== undefined) {
+      writer.uint32(26).string(message.session);
     }
     return writer;
   },
@@ -512,6 +520,14 @@ export const StoreStreamResponse: MessageFns<StoreStreamResponse> = {
             message.results.push(StoreResult.decode(reader, reader.uint32()));
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.session = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -531,6 +547,7 @@ export const StoreStreamResponse: MessageFns<StoreStreamResponse> = {
     const message = createBaseStoreStreamResponse();
     message.sequence = (object.sequence !== undefined && object.sequence !== null) ? BigInt(object.sequence) : 0n;
     message.results = object.results?.map((e) => StoreResult.fromPartial(e)) || [];
+    message.session = object.session ?? undefined;
     return message;
   },
 };
@@ -1403,7 +1420,13 @@ export const ListResponse: MessageFns<ListResponse> = {
   },
 };
 
-/** Memory stores, recalls and forgets. Every failed call carries an ErrorDetail in its trailing metadata. */
+/**
+ * Memory stores, recalls and forgets. Every failed call carries an ErrorDetail in its trailing metadata.
+ *
+ * In a cluster the answers of Store and Forget come with a session token in their initial metadata, `x-engram-session`,
+ * and those of StoreStream in a field. Sent back in the metadata of Get, List and Recall, several joined by commas, it
+ * makes whichever node answers wait until it has what was written, or refuse. A node that runs alone gives none.
+ */
 export type MemoryDefinition = typeof MemoryDefinition;
 export const MemoryDefinition = {
   name: "Memory",

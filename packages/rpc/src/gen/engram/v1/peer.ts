@@ -68,6 +68,13 @@ export interface ForwardedAnswer {
     /** Why there is none. */
     { $case: "error"; value: ErrorDetail }
     | undefined;
+  /** The metadata that a response comes with. */
+  metadata: Map<string, string>;
+}
+
+export interface ForwardedAnswer_MetadataEntry {
+  key: string;
+  value: string;
 }
 
 function createBasePeerFrame(): PeerFrame {
@@ -429,7 +436,7 @@ export const ForwardedAnswers: MessageFns<ForwardedAnswers> = {
 };
 
 function createBaseForwardedAnswer(): ForwardedAnswer {
-  return { id: 0, result: undefined };
+  return { id: 0, result: undefined, metadata: new Map() };
 }
 
 export const ForwardedAnswer: MessageFns<ForwardedAnswer> = {
@@ -445,6 +452,9 @@ export const ForwardedAnswer: MessageFns<ForwardedAnswer> = {
         ErrorDetail.encode(message.result.value, writer.uint32(26).fork()).join();
         break;
     }
+    message.metadata.forEach((value, key) => {
+      ForwardedAnswer_MetadataEntry.encode({ key: key as any, value }, writer.uint32(34).fork()).join();
+    });
     return writer;
   },
 
@@ -485,6 +495,17 @@ export const ForwardedAnswer: MessageFns<ForwardedAnswer> = {
             message.result = { $case: "error", value: ErrorDetail.decode(reader, reader.uint32()) };
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            const entry4 = ForwardedAnswer_MetadataEntry.decode(reader, reader.uint32());
+            if (entry4.value !== undefined) {
+              message.metadata.set(entry4.key, entry4.value);
+            }
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -517,6 +538,84 @@ export const ForwardedAnswer: MessageFns<ForwardedAnswer> = {
         break;
       }
     }
+    message.metadata = (() => {
+      const m = new Map();
+      (object.metadata as Map<string, string> ?? new Map()).forEach((value, key) => {
+        if (value !== undefined) {
+          m.set(key, globalThis.String(value));
+        }
+      });
+      return m;
+    })();
+    return message;
+  },
+};
+
+function createBaseForwardedAnswer_MetadataEntry(): ForwardedAnswer_MetadataEntry {
+  return { key: "", value: "" };
+}
+
+export const ForwardedAnswer_MetadataEntry: MessageFns<ForwardedAnswer_MetadataEntry> = {
+  encode(message: ForwardedAnswer_MetadataEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ForwardedAnswer_MetadataEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseForwardedAnswer_MetadataEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ForwardedAnswer_MetadataEntry>, I>>(base?: I): ForwardedAnswer_MetadataEntry {
+    return ForwardedAnswer_MetadataEntry.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ForwardedAnswer_MetadataEntry>, I>>(
+    object: I,
+  ): ForwardedAnswer_MetadataEntry {
+    const message = createBaseForwardedAnswer_MetadataEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
     return message;
   },
 };
