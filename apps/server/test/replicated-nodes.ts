@@ -51,6 +51,12 @@ export class ReplicatedNodes {
   #entries: readonly PartitionEntry[] = [];
   #directories = 0;
   #streams = 0;
+  readonly #replication: ReplicationOptions;
+
+  /** @param replication Of all nodes, unless one is started with others. */
+  constructor(replication: ReplicationOptions = {}) {
+    this.#replication = { ...quick, ...replication };
+  }
 
   get(name: string): ReplicatedNode {
     return this.#running.get(parseNodeId(name))!;
@@ -144,7 +150,7 @@ export class ReplicatedNodes {
     const start = await startOf(parts.log, state, adopt);
     const reports: ReplicationEffect[] = [];
     const failures: Error[] = [];
-    const core = new ReplicationCore({ clusterId: parseClusterId('test'), nodeId: id, storageId: state.storageId }, random, crc32, start, { ...quick, ...options.replication });
+    const core = new ReplicationCore({ clusterId: parseClusterId('test'), nodeId: id, storageId: state.storageId }, random, crc32, start, { ...this.#replication, ...options.replication });
     const dispatch = (event: ReplicationEvent): void => node.driver.dispatch(event);
     const streams = {
       openStream: (peer: NodeId): void => void setImmediate(() => this.#open(node as Running, peer)),

@@ -6,12 +6,15 @@ import { written } from './flow.js';
 import { StoreStreamRequest, StoreStreamResponse, type DeepPartial } from './gen/engram/v1/memory.js';
 import type { AckLevel, MemoryDraft } from './gen/engram/v1/types.js';
 
-/** The drafts of one batch, 1 to 1000. Tens to hundreds make good use of one trip to the disk. */
-export type DraftBatch = readonly DeepPartial<MemoryDraft>[];
+/**
+ * The drafts of one batch, 1 to 1000. Tens to hundreds make good use of one trip to the disk. With them may be said how
+ * durable this batch must be before its answer, when that is not as the stream has it.
+ */
+export type DraftBatch = readonly DeepPartial<MemoryDraft>[] | { readonly drafts: readonly DeepPartial<MemoryDraft>[]; readonly ack?: AckLevel };
 
 /** How a stream of batches is carried. */
 export interface StoreStreamOptions {
-  /** How durable each batch must be before its answer. @default the policy of the space */
+  /** How durable each batch must be before its answer, unless it says so itself. @default the policy of the space */
   readonly ack?: AckLevel;
   /**
    * How many batches may be on their way at once. One waits for every answer before the next batch; more keep the
@@ -76,12 +79,13 @@ async function sendEach(
   call: ClientDuplexStream<Buffer, Buffer>,
   batches: Iterable<DraftBatch> | AsyncIterable<DraftBatch>,
   window: Window,
-  ack: AckLevel = 0,
+  ackOfStream: AckLevel = 0,
 ): Promise<void> {
   let sequence = 0n;
-  for await (const drafts of batches) {
+  for await (const batch of batches) {
     if (!(await window.enter())) return;
     sequence += 1n;
+    const { drafts, ack = ackOfStream } = 'drafts' in batch ? batch : { drafts: batch };
     const request = { sequence, ack, drafts: [...drafts] };
     await written(call, encodePartial(StoreStreamRequest, request, `batch ${sequence}`));
   }
