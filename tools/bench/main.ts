@@ -1,7 +1,7 @@
 /**
  * Every figure of docs/benchmarks.md as a ratio to a baseline of the same run: `npm run bench`.
  *
- * `--only store,batch,recall,start,bytes,config,discovery,peers,replication,routing,forward,failover,cluster-writes` measures some of them, `--quick` measures all of them badly in two minutes,
+ * `--only store,batch,recall,start,bytes,config,peers,discovery,replication,stream,balance,routing,forward,failover,cluster-writes,nodes` measures some of them, `--quick` measures all of them badly in two minutes,
  * `--json` prints one document for programs, `--corpus DIR` takes conversations instead of made-up memories, `--stale`
  * measures a build that is older than the sources. Progress goes to the error stream; data goes to TMPDIR.
  */
@@ -11,18 +11,21 @@ import { complaintAboutBuild } from './build-check.js';
 import { measureConfig } from './config.js';
 import { createCorpus, type Corpus } from './corpus.js';
 import type { Figure } from './figure.js';
+import { measureBalance } from './figures/balance.js';
 import { measureBatch } from './figures/batch.js';
 import { measureBytes } from './figures/bytes.js';
 import { measureClusterWrites } from './figures/cluster-writes.js';
 import { measureDiscovery } from './figures/discovery.js';
 import { measureFailover } from './figures/failover.js';
 import { measureForward } from './figures/forward.js';
+import { measureNodes } from './figures/nodes.js';
 import { measurePeers } from './figures/peers.js';
 import { measureRecall } from './figures/recall.js';
 import { measureReplication } from './figures/replication.js';
 import { measureRouting } from './figures/routing.js';
 import { measureStart } from './figures/start.js';
 import { measureStore } from './figures/store.js';
+import { measureStream } from './figures/stream.js';
 import { describeMachine, probeMachine } from './machine.js';
 import { renderReport, type Report } from './report.js';
 import { corpusOfTurns } from './turns.js';
@@ -38,10 +41,13 @@ const measurements: Readonly<Record<string, (world: World) => Promise<Figure>>> 
   peers: measurePeers,
   discovery: measureDiscovery,
   replication: measureReplication,
+  stream: measureStream,
+  balance: measureBalance,
   routing: measureRouting,
   forward: measureForward,
   failover: measureFailover,
   'cluster-writes': measureClusterWrites,
+  nodes: measureNodes,
 };
 
 const { values } = parseArgs({

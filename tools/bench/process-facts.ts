@@ -42,3 +42,30 @@ export function diskBytes(directory: string): number {
   }
   return bytes;
 }
+
+/**
+ * Bytes that a process has sent on the TCP connections it has now, without headers; those to clients of its own port
+ * `except` are left out. Undefined where `ss` of iproute2 is missing.
+ */
+export function tcpBytesSent(pid: number, except: number): number | undefined {
+  try {
+    return sentOnConnections(execFileSync('ss', ['-tinpH'], { encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 }), pid, except);
+  } catch {
+    return undefined;
+  }
+}
+
+/** @param connections as `ss -tinpH` prints them: a line for each with its process, then an indented one with its counters */
+export function sentOnConnections(connections: string, pid: number, except: number): number {
+  let sent = 0;
+  let counts = false;
+  for (const line of connections.split('\n')) {
+    if (/^\S/.test(line)) {
+      const local = line.split(/\s+/)[3] ?? '';
+      counts = line.includes(`pid=${pid},`) && !local.endsWith(`:${except}`);
+    } else if (counts) {
+      sent += Number(/\bbytes_sent:(\d+)/.exec(line)?.[1] ?? 0);
+    }
+  }
+  return sent;
+}

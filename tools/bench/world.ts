@@ -15,10 +15,12 @@ export interface Sizes {
   readonly warmUpMs: number;
   readonly cues: number;
   readonly starts: number;
+  /** Primaries that are killed. */
+  readonly kills: number;
 }
 
-export const fullSizes: Sizes = { memories: 100_000, rounds: 5, roundMs: 5_000, warmUpMs: 4_000, cues: 3_000, starts: 5 };
-export const quickSizes: Sizes = { memories: 10_000, rounds: 2, roundMs: 1_500, warmUpMs: 1_500, cues: 500, starts: 2 };
+export const fullSizes: Sizes = { memories: 100_000, rounds: 5, roundMs: 5_000, warmUpMs: 4_000, cues: 3_000, starts: 5, kills: 50 };
+export const quickSizes: Sizes = { memories: 10_000, rounds: 2, roundMs: 1_500, warmUpMs: 1_500, cues: 500, starts: 2, kills: 6 };
 
 export class World {
   readonly sizes: Sizes;

@@ -1,10 +1,12 @@
 /** What three processes that keep three copies cost a write, against one that keeps one. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { Agent, request } from 'undici';
+import { request } from 'undici';
 import { DrillCluster } from '../../durability/drill-cluster.js';
 import type { Bar, Figure } from '../figure.js';
 import { LatencyHistogram } from '../histogram.js';
 import { runHttpLoad } from '../http-load.js';
+import { runPacedLoad } from '../paced-load.js';
+import { processorSeconds } from '../process-facts.js';
 import { interleavedRatio, median, noiseOf } from '../ratio.js';
 import { liveStoreBody, type World } from '../world.js';
 
@@ -18,10 +20,10 @@ export async function measureClusterWrites(world: World): Promise<Figure> {
   const bodies = Array.from({ length: 4_800 }, (_, at) => liveStoreBody(corpus, at, `written-${at % SPACES}`));
   const node = await world.startNode(world.directory());
   const cluster = await DrillCluster.start({ directory: world.directory(), nodes: 3, ack: 'quorum' });
-  const urls = cluster.nodes.map(({ process }) => process.url);
-  const alone = new Series('one node, local (baseline)', [node.url], 'local', bodies);
-  const quorum = new Series('three nodes, quorum', urls, 'quorum', bodies);
-  const local = new Series('three nodes, local', urls, 'local', bodies);
+  const three = cluster.nodes.map(({ process }) => process);
+  const alone = new Series('one node, local (baseline)', [node], 'local', bodies);
+  const quorum = new Series('three nodes, quorum', three, 'quorum', bodies);
+  const local = new Series('three nodes, local', three, 'local', bodies);
   const all = [alone, quorum, local];
   const half: Bar[] = [];
   let seen: LatencyHistogram;
@@ -34,15 +36,17 @@ export async function measureClusterWrites(world: World): Promise<Figure> {
     await alone.round(sizes.roundMs, true);
     for (const series of all) {
       progress(`cluster-writes, half load: ${series.label}`);
-      half.push({ label: `half load: ${series.label.replace(' (baseline)', '')}`, latency: (await paced(series, median(series.perSecond) / 2, sizes.roundMs * 2)).summary() });
+      half.push({ label: `half load: ${series.label.replace(' (baseline)', '')}`, latency: (await series.paced(sizes.roundMs * 2)).summary() });
     }
     progress('cluster-writes, seen on all nodes');
-    seen = await seenOnAll(urls);
+    seen = await seenOnAll(three.map(({ url }) => url));
   } finally {
     await cluster.close();
   }
   const atQuorum = interleavedRatio(quorum.perSecond, alone.perSecond);
   const atLocal = interleavedRatio(local.perSecond, alone.perSecond);
+  const cost = (series: Series) => interleavedRatio(series.micros, alone.micros);
+  const [costQuorum, costLocal] = [cost(quorum), cost(local)];
   const [, halfQuorum, halfLocal] = half;
   return {
     name: 'cluster-writes',
@@ -51,6 +55,8 @@ export async function measureClusterWrites(world: World): Promise<Figure> {
     findings: [
       { label: 'quorum on three ÷ local on one', value: atQuorum.value, unit: '×', range: [atQuorum.lowest, atQuorum.highest] },
       { label: 'local on three ÷ local on one', value: atLocal.value, unit: '×', range: [atLocal.lowest, atLocal.highest] },
+      { label: 'processor time of all nodes for a store, quorum on three ÷ local on one', value: costQuorum.value, unit: '×', range: [costQuorum.lowest, costQuorum.highest] },
+      { label: 'the same, local on three ÷ local on one', value: costLocal.value, unit: '×', range: [costLocal.lowest, costLocal.highest] },
       { label: 'quorum at half load, p99', value: halfQuorum!.latency!.p99Ms, unit: 'ms', aim: { atMost: 10 } },
       { label: 'local at half load, p99', value: halfLocal!.latency!.p99Ms, unit: 'ms', aim: { atMost: 10 } },
       { label: 'readable from all copies, p99', value: seen.summary().p99Ms, unit: 'ms', aim: { atMost: 100 } },
@@ -63,51 +69,50 @@ export async function measureClusterWrites(world: World): Promise<Figure> {
   };
 }
 
+/** What of a server process is used here. */
+interface Target {
+  readonly url: string;
+  readonly pid: number;
+}
+
 class Series {
   readonly latency = new LatencyHistogram();
   readonly perSecond: number[] = [];
+  /** Processor time of all nodes for each store, one value per round. */
+  readonly micros: number[] = [];
 
-  constructor(readonly label: string, readonly urls: readonly string[], readonly ack: string, readonly bodies: readonly Buffer[]) {}
-
-  get path(): string {
-    return `/api/v1/memory?ack=${this.ack}`;
-  }
+  constructor(readonly label: string, readonly nodes: readonly Target[], readonly ack: string, readonly bodies: readonly Buffer[]) {}
 
   async round(forMs: number, counts: boolean): Promise<void> {
-    const { urls, path, bodies } = this;
+    const { nodes, bodies, path } = this;
     const latency = counts ? { latency: this.latency } : {};
-    const results = await Promise.all(urls.map((url) => runHttpLoad({ url, path, bodies, connections: CONNECTIONS / urls.length, expectStatus: 201, forMs, ...latency })));
-    if (counts) this.perSecond.push(results.reduce((sum, { perSecond }) => sum + perSecond, 0));
+    const before = this.#processorSeconds();
+    const results = await Promise.all(nodes.map(({ url }) => runHttpLoad({ url, path, bodies, connections: CONNECTIONS / nodes.length, expectStatus: 201, forMs, ...latency })));
+    if (!counts) return;
+    // What is left to do in the background, commits to the stores, belongs to this round.
+    await pause(400);
+    const stored = results.reduce((sum, { answers }) => sum + answers, 0);
+    this.perSecond.push(results.reduce((sum, { perSecond }) => sum + perSecond, 0));
+    this.micros.push(((this.#processorSeconds() - before) * 1_000_000) / stored);
+  }
+
+  /** At half of what it took in the closed loop. */
+  paced(forMs: number): Promise<LatencyHistogram> {
+    const { nodes, path, bodies } = this;
+    return runPacedLoad({ urls: nodes.map(({ url }) => url), path, bodies, perSecond: median(this.perSecond) / 2, forMs, connections: CONNECTIONS });
   }
 
   bar(): Bar {
-    return { label: this.label, perSecond: this.perSecond, latency: this.latency.summary() };
+    return { label: this.label, perSecond: this.perSecond, latency: this.latency.summary(), serverMicros: median(this.micros) };
   }
-}
 
-/** Arrivals at a fixed rate, whether or not those before have been answered. */
-async function paced({ urls, path, bodies }: Series, perSecond: number, forMs: number): Promise<LatencyHistogram> {
-  const latency = new LatencyHistogram();
-  const agent = new Agent({ connections: CONNECTIONS });
-  const from = performance.now();
-  const total = Math.floor((perSecond * forMs) / 1_000);
-  const underWay = new Set<Promise<void>>();
-  for (let sent = 0; sent < total; ) {
-    for (; sent < total && from + (sent * 1_000) / perSecond <= performance.now(); sent += 1) {
-      const due = from + (sent * 1_000) / perSecond;
-      const one = request(`${urls[sent % urls.length]}${path}`, { dispatcher: agent, method: 'POST', headers: { 'content-type': 'application/json' }, body: bodies[sent % bodies.length]! }).then(async ({ statusCode, body }) => {
-        const text = await body.text();
-        if (statusCode !== 201) throw new Error(`half load was answered ${statusCode}: ${text.slice(0, 300)}`);
-        latency.record(performance.now() - due);
-        underWay.delete(one);
-      });
-      underWay.add(one);
-    }
-    await pause(1);
+  private get path(): string {
+    return `/api/v1/memory?ack=${this.ack}`;
   }
-  await Promise.all(underWay);
-  await agent.close();
-  return latency;
+
+  #processorSeconds(): number {
+    return this.nodes.reduce((sum, { pid }) => sum + (processorSeconds(pid) ?? NaN), 0);
+  }
 }
 
 /** From when a store is sent until each node has it in its own copy. */
