@@ -7,5 +7,5 @@ export { clusterEventTypes, healthOfCluster, LoneMembership, peersOf, reasonForm
 export { openSwimMembership, type MembershipLog } from './swim-membership.js';
 export { ReplicatedNode, type ReplicatedNodeOptions } from './replicated-node.js';
 export { balanceOf, placementOf, type Balance, type NodeLoad, type PlacementView } from './placement-view.js';
-export { blockers, dutiesOf, movesLeft, noOperator, removedFrom, type ClusterOperator, type MovesLeft, type NodeDuties } from './operator.js';
+export { blockers, dutiesOf, movesLeft, noOperator, removedFrom, undrainable, withoutHeirs, type ClusterOperator, type MovesLeft, type NodeDuties } from './operator.js';
 export { mapNews } from './map-news.js';

@@ -54,7 +54,22 @@ export function blockers(map: ClusterMap, { preview }: MovesLeft, steward: NodeI
   if (steward === undefined) blocked.push('no voter is alive as far as this node sees, so nobody sees to moves');
   const away = [...new Set(preview.copies.flatMap(({ partition, to }) => [to, map.table[partition]!.primary]))].filter((id) => !isAlive(id)).sort();
   for (const id of away) blocked.push(`node ${id} is not alive, and a copy would come from or go to it`);
+  const led = map.table.filter(({ primary }) => !isAlive(primary)).length;
+  if (led > 0) blocked.push(`${led} partitions have no primary that is alive; when too few of their copies are left to choose one, partition_policy available lets the best of them lead: POST /api/v1/cluster/replication/config`);
   return blocked;
+}
+
+/** Why a node that is decommissioned keeps copies that nobody takes: others are drained, and take none until they are not. */
+export function withoutHeirs({ roster }: ClusterMap): string[] {
+  const drained = roster.filter(({ state }) => state === 'draining').map(({ id }) => id);
+  return drained.length === 0 ? [] : [`drained nodes take no copies: ${drained.join(', ')}; undrain them`];
+}
+
+/** Why a drained node leads on: nobody else can. */
+export function undrainable({ roster, table }: ClusterMap, node: NodeId, isAlive: (node: NodeId) => boolean): string[] {
+  const takers = new Set(roster.filter(({ id, state }) => state === 'active' && isAlive(id)).map(({ id }) => id));
+  const alone = table.filter(({ primary, replicas }) => primary === node && !replicas.some((id) => takers.has(id))).length;
+  return alone === 0 ? [] : [`${alone} partitions have no other copy on a node that is alive and takes primaries`];
 }
 
 /** Nodes that have left the roster for good, and have not come back on another disk. */

@@ -3,6 +3,8 @@
  * search finds the promise, its use and its documentation. What every key means stands here and nowhere else:
  * `docs/configuration.md` is printed from it.
  */
+import { factorMax, labelLengthMax } from '@engram/placement';
+import { defaultReplicationOptions } from '@engram/replication/core';
 import { z } from 'zod';
 import { discovery, discoveryTitles } from './discovery-schema.js';
 import {
@@ -88,20 +90,20 @@ const cluster = z.object({
     keys_file: secretFile({ of: 'keys', content: 'with one key per line' }),
   }),
   replication: z.object({
-    factor: wholeNumber({ default: 2, min: 0, max: 16, description: 'Replicas of each space besides its primary, so one less than the copies.' }),
+    factor: wholeNumber({ default: 2, min: 0, max: factorMax, description: 'Replicas of each space besides its primary, so one less than the copies. What a cluster is formed with; changed later by `replication/config`.' }),
     ack: choice({ default: 'quorum', of: ['local', 'replica', 'quorum', 'all'], description: 'How far a write has come when it is acknowledged, unless the request or the space says otherwise. A single node knows only `local`.' }),
     timeout_ms: duration({ default: '1s', minMs: 10, maxMs: 600_000, description: 'How long a write waits for that level before it is answered as indeterminate.' }),
-    batch_size: wholeNumber({ default: 100, min: 1, max: 10_000, description: 'The most log entries in one replication message.' }),
+    batch_size: wholeNumber({ default: 100, min: 1, max: defaultReplicationOptions.windowEntries, description: 'The most log entries in one replication message.' }),
     session_wait_ms: duration({ default: '1s', minMs: 0, maxMs: 60_000, description: 'How long a read that carries a session token waits on a copy for what the token stands for, before it is refused as `copy_behind`.' }),
   }),
   placement: z.object({
     partitions: wholeNumber({ default: 1_024, min: 1, max: 65_536, description: 'Fixed when a cluster is formed.' }),
     strategy: choice({ default: 'random', of: ['random', 'rack_aware', 'zone_aware'], description: 'What copies of one space are kept apart by.' }),
-    zone: optionalText({ description: 'The availability zone of this node.' }),
-    rack: optionalText({ description: 'The rack of this node.' }),
+    zone: optionalText({ lengthMax: labelLengthMax, description: 'The availability zone of this node.' }),
+    rack: optionalText({ lengthMax: labelLengthMax, description: 'The rack of this node.' }),
   }),
   partition: z.object({
-    policy: choice({ default: 'majority', of: ['majority', 'available'], description: 'What a space does when its node cannot reach a majority: stop accepting writes, or accept them as provisional.' }),
+    policy: choice({ default: 'majority', of: ['majority', 'available'], description: 'What happens to partitions of which a majority of the copies is gone: they wait for it, or the best copy in reach leads them, marked as provisional. What a cluster is formed with; changed later by `replication/config`.' }),
   }),
   gossip: z.object({
     interval_ms: duration({ default: '5s', minMs: 100, maxMs: 3_600_000, description: 'How often copies compare themselves with one another.' }),

@@ -114,9 +114,9 @@ export function directory(options: Common & { readonly default: string }) {
 }
 
 /** Text without control characters. Absent unless written. */
-export function optionalText(options: Common) {
-  const rule = 'must be text of 1 to 1024 characters without control characters';
-  return described(plainText(rule).optional(), 'text', rule, options);
+export function optionalText({ lengthMax = 1_024, ...options }: Common & { readonly lengthMax?: number }) {
+  const rule = `must be text of 1 to ${lengthMax} characters without control characters`;
+  return described(plainText(rule, lengthMax).optional(), 'text', rule, options);
 }
 
 export function text(options: Common & { readonly default: string }) {
@@ -212,8 +212,8 @@ function addressText(rule: string) {
   });
 }
 
-function plainText(rule: string) {
-  return z.string({ error: rule }).min(1, rule).max(1_024, rule).regex(/^[^\u0000-\u001f\u007f]*$/, rule);
+function plainText(rule: string, lengthMax = 1_024) {
+  return z.string({ error: rule }).min(1, rule).max(lengthMax, rule).regex(/^[^\u0000-\u001f\u007f]*$/, rule);
 }
 
 function parsedText<T>(parse: (text: string) => T, rule: string) {

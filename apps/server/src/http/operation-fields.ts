@@ -3,7 +3,7 @@ import type { NodeId } from '@engram/kernel';
 import { systemClock } from '@engram/kernel/node';
 import type { ClusterMap } from '@engram/placement';
 import type { Static } from 'typebox';
-import { balanceOf, blockers, dutiesOf, movesLeft, type ClusterOperator, type Membership, type MovesLeft, type PlacementView } from '../cluster/index.js';
+import { balanceOf, blockers, dutiesOf, movesLeft, undrainable, withoutHeirs, type ClusterOperator, type Membership, type MovesLeft, type PlacementView } from '../cluster/index.js';
 import type * as schemas from './operation-schemas.js';
 
 /** After so long without a move, while one is due, something is in the way. */
@@ -33,10 +33,10 @@ export function dutyFields({ membership, placement, operator }: Operated, map: C
   const status = state === 'removed' ? 'done' : state === 'active' ? 'active' : isLeaving || primaries > 0 ? 'draining' : 'drained';
   return {
     node, status, state, primaries, copies, votes,
-    ...(node === self && { in_flight_operations: operator.writesUnderWay() }),
+    ...(node === self && { in_flight_operations: operator.writesUnderWay(), entries_set_aside: (placement.replication()?.partitions ?? []).reduce((sum, { entriesSetAside }) => sum + entriesSetAside, 0) }),
     moved,
     ...(left > 0 && perSecond !== undefined && { eta_seconds: rounded(left / perSecond) }),
-    blocked_by: isLeaving ? blockers(map, movesLeft(map, operator.strategy), placement.steward(), isAliveIn(membership)) : [],
+    blocked_by: isLeaving ? [...blockers(map, movesLeft(map, operator.strategy), placement.steward(), isAliveIn(membership)), ...withoutHeirs(map)] : state === 'draining' ? undrainable(map, node, isAliveIn(membership)) : [],
   };
 }
 
@@ -45,7 +45,7 @@ export function rebalanceStatusFields({ membership, placement, operator }: Opera
   const moves = movesLeft(map, operator.strategy);
   const { moved, failed, perSecond, idleMs } = operator.moves.burst(systemClock.now());
   const blocked = blockers(map, moves, placement.steward(), isAliveIn(membership));
-  const state = moves.left === 0 ? 'complete' : map.movesPaused ? 'paused' : blocked.length > 0 || (idleMs ?? 0) > stuckMs ? 'stuck' : 'in_progress';
+  const state = moves.left === 0 ? 'complete' : map.movesPaused ? 'paused' : blocked.length > 0 || (moves.underWay > 0 && (idleMs ?? 0) > stuckMs) ? 'stuck' : 'in_progress';
   return {
     state,
     partitions_moved: moved,

@@ -1,4 +1,6 @@
 /** The shapes of what operators ask for. */
+import { factorMax } from '@engram/placement';
+import { defaultReplicationOptions } from '@engram/replication/core';
 import { Type } from 'typebox';
 import { oneOf } from './schemas.js';
 
@@ -15,6 +17,7 @@ export const NodeDuties = Type.Object(
     copies: Type.Integer({ description: 'Partitions that it holds a copy of, those that it leads among them.' }),
     votes: Type.Boolean({ description: 'Whether it is one of those who agree on the map.' }),
     in_flight_operations: Type.Optional(Type.Integer({ description: 'Writes that it has taken and not answered. Only when the node itself is asked.' })),
+    entries_set_aside: Type.Optional(Type.Integer({ description: 'Entries that only it has and offers to the primaries of today; it stays in the roster until there are none. Only when the node itself is asked.' })),
     moved: Type.Integer({ description: 'Copies and primaries that have moved in the whole cluster since these moves began, as the node that answers saw it.' }),
     eta_seconds: Seconds('At the present rate; absent when nothing moves.'),
     blocked_by: BlockedBy,
@@ -26,7 +29,7 @@ const Move = Type.Object({ partition: Type.Integer(), from: Type.Optional(Node),
 
 export const RebalanceStatus = Type.Object(
   {
-    state: oneOf(['complete', 'in_progress', 'paused', 'stuck'], '`stuck`: something is to be moved, and for a minute nothing was.'),
+    state: oneOf(['complete', 'in_progress', 'paused', 'stuck'], '`stuck`: something is in the way, or copies are being filled and for a minute none was done.'),
     partitions_moved: Type.Integer({ description: 'Copies and primaries that have moved since these moves began, as the node that answers saw it.' }),
     partitions_remaining: Type.Integer({ description: 'Copies and primaries that are to move still.' }),
     under_way: Type.Integer({ description: 'Copies that are being filled.' }),
@@ -91,10 +94,10 @@ export const ReplicationConfig = Type.Object(
 
 export const ReplicationConfigPatch = Type.Object(
   {
-    factor: Type.Optional(Type.Integer({ minimum: 0, maximum: 6 })),
+    factor: Type.Optional(Type.Integer({ minimum: 0, maximum: factorMax })),
     ack: Type.Optional(oneOf(['local', 'replica', 'quorum', 'all'], 'For the whole cluster.')),
     partition_policy: Type.Optional(oneOf(['majority', 'available'], 'For the whole cluster.')),
-    batch_size: Type.Optional(Type.Integer({ minimum: 1, maximum: 4_096, description: 'Of this node only, until it is started again.' })),
+    batch_size: Type.Optional(Type.Integer({ minimum: 1, maximum: defaultReplicationOptions.windowEntries, description: 'Of this node only, until it is started again.' })),
   },
   { $id: 'ReplicationConfigPatch', additionalProperties: false, minProperties: 1, description: 'What is to be different; the rest stays.' },
 );

@@ -170,7 +170,7 @@ export const RecallAnswer = Type.Object(
 export const SpacePolicy = Type.Object(
   {
     ack: Type.Optional(oneOf(ackLevels, 'How many copies must be durable before a store is answered. A single node has `local` only.')),
-    partition_policy: Type.Optional(oneOf(partitionPolicies, 'What a cut-off minority may do with the space.')),
+    partition_policy: Type.Optional(oneOf(partitionPolicies, 'Kept with the space for later: today only the policy of the whole cluster is acted on (`replication/config`).')),
     ttl: Type.Optional(Type.String({ description: 'How long memories are kept, such as "30d".', examples: ['24h'] })),
   },
   { $id: 'SpacePolicy', description: 'How a space is kept. What is not given is as the node has it.', ...closed },

@@ -60,7 +60,7 @@ export function decide(question: RouteQuestion): Route {
   if (placement === undefined) return { kind: 'nobody', reason: `the cluster map has no partition ${partition}`, retryAfterMs };
   const { primary } = placement;
   if (operation === 'write') {
-    // The journal knows better why it cannot take a write, and whether the policy of the partition allows it without a lease.
+    // The journal knows better why it cannot take a write.
     if (primary === self) return here;
     return callable(primary, question) ? { kind: 'forward', node: primary } : { kind: 'nobody', reason: `its primary ${primary} cannot be reached, and no other copy has taken over yet`, retryAfterMs };
   }

@@ -43,6 +43,8 @@ export interface ClusterNodeOptions {
 
 /** How long after a change that was refused the next one is asked for. */
 const retryMs = 500;
+/** The same after one that made no sense: only something else will make another of it. */
+const invalidRetryMs = 5_000;
 /** How often a node that is not in the roster asks for the map: nobody sends it one unasked. */
 const strangerMs = 1_000;
 /** How long the second half of a change of voters is waited for. Renewals ask again more often than that. */
@@ -144,7 +146,8 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
       hasOtherDisk: (node) => this.#neighbours.hasOtherDisk(node, this.#now),
       storageOf: (node) => this.#neighbours.storages.get(node),
       isActive: (node) => this.#neighbours.isActive(node),
-      leavesWithoutHeir: (node, placement) => this.#neighbours.isLeavingForGood(node) && !this.#neighbours.hasActiveBeside(copiesOf(placement)),
+      isLeavingForGood: (node) => this.#neighbours.isLeavingForGood(node),
+      hasHeirBeside: (placement) => this.#neighbours.hasHeirBeside(copiesOf(placement)),
       isSettled: (deposed) => this.#isSettled(deposed, this.#now),
       confirm: (request, partition, level) => this.#replicate({ kind: 'confirm', request, partition, level }, this.#now),
       fence: (partition, epoch, nodes) => this.#replicate({ kind: 'fence-copies', partition, epoch, nodes }, this.#now),
@@ -256,9 +259,16 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
     if (this.#changing || (this.#changeAt !== undefined && now < this.#changeAt)) return;
     const asked = this.#verbs.next(this.#map);
     if (asked) return this.#change(asked, undefined, now, (outcome) => this.#verbs.settled(outcome));
-    const mine = enrolled(this.#map, this.#card) ?? this.#reopened() ?? this.#keeper.tend(this.#map, now);
+    const mine = enrolled(this.#map, this.#card) ?? this.#reopened() ?? this.#keeper.tend(this.#map, now) ?? this.#farewell(this.#map, now);
     if (mine) return this.#change(mine, undefined, now);
     if (this.steward === this.#id) this.#steward(this.#map, now);
+  }
+
+  /** The map without this node, once it is decommissioned and others have all that it had. */
+  #farewell(map: ClusterMap, now: Instant): MapContent | undefined {
+    const removal = withoutDecommissioned(map, (id) => id === this.#id);
+    const offers = removal && this.#replication?.status(now).partitions.some(({ entriesSetAside }) => entriesSetAside > 0);
+    return offers ? undefined : removal;
   }
 
   /** What one node does for all. */
@@ -266,7 +276,8 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
     const voters = nextVoters(map, (id) => this.#neighbours.isAlive(id));
     if (voters) return this.#change(contentOf(map), voters, now);
     this.#takeovers.seek(orphanMakers(map, (id) => this.#neighbours.isGone(id, now)), map, now);
-    const removal = withoutDecommissioned(map);
+    // Who is there takes itself out, once it has nothing left that only it has.
+    const removal = withoutDecommissioned(map, (id) => this.#neighbours.isGone(id, now));
     if (removal) return this.#change(removal, undefined, now);
     const { calmMs, founding: { strategy } } = this.#options;
     // Nobody waits for calm to let go who was told to.
@@ -416,6 +427,10 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
       const message: ControlMessage = { kind: 'map', state: outcome.state };
       for (const id of new Set([...before, ...outcome.state.value.roster].map((node) => node.id))) if (id !== this.#id) this.#send(id, message);
       return;
+    }
+    if (outcome.kind === 'invalid') {
+      this.#changeAt = plusMs(now, invalidRetryMs);
+      return this.#notice('warn', 'a change of the map was not asked for, because it contradicts itself', { problem: outcome.problem });
     }
     const { refusal } = outcome;
     this.#changeAt = plusMs(now, retryMs * (0.5 + this.#random.float()));

@@ -12,8 +12,10 @@ export interface KeeperPorts {
   storageOf(node: NodeId): string | undefined;
   /** Takes copies and primaries: neither drained nor decommissioned. */
   isActive(node: NodeId): boolean;
-  /** To be decommissioned, while nobody who takes copies is without one of these. */
-  leavesWithoutHeir(node: NodeId, placement: PartitionPlacement): boolean;
+  /** To be decommissioned. */
+  isLeavingForGood(node: NodeId): boolean;
+  /** Whether any other node takes copies of that, or will again. */
+  hasHeirBeside(placement: PartitionPlacement): boolean;
   /** Whether leases of those deposed earlier have run out, so that they need not be named again. */
   isSettled(deposed: NonNullable<PartitionPlacement['deposed']>): boolean;
   /** Answered by `confirmed` with the same number. */
@@ -179,15 +181,15 @@ export class CopyKeeper {
     const { moving, ...still } = placement;
     const { replicas } = placement;
     const lost = replicas.find((id) => this.#ports.hasOtherDisk(id));
-    if (lost !== undefined) return this.#isConfirmed(partition, placement, 'quorum', 0, now) ? { ...placement, replicas: replicas.filter((id) => id !== lost), ...this.#moving(moving, lost) } : undefined;
+    if (lost !== undefined) return this.#without(lost, this.#isQuorumThere(placement) ? 'quorum' : 'local', 0, partition, placement, now);
+    // With a majority gone for good nothing can be confirmed by one; whoever leads has all that was acknowledged at it.
+    const abandoned = this.#isQuorumThere(placement) ? undefined : replicas.find((id) => this.#ports.isLeavingForGood(id) && !this.#ports.isAlive(id));
+    if (abandoned !== undefined) return this.#without(abandoned, 'local', 0, partition, placement, now);
     const isTooMany = replicas.length > map.policies.factor;
     // A primary that is to go hands over instead.
-    const leaver = isTooMany ? (this.#ports.isActive(this.#self) ? replicas.at(-1) : undefined) : moving ? undefined : replicas.find((id) => this.#ports.leavesWithoutHeir(id, placement));
-    if (leaver !== undefined) {
-      const isThere = this.#ports.isAlive(leaver);
-      return this.#isConfirmed(partition, placement, isThere ? 'all' : 'quorum', isThere ? partingMs : 0, now) ? { ...placement, replicas: replicas.filter((id) => id !== leaver), ...this.#moving(moving, leaver) } : undefined;
-    }
-    if (!moving) return undefined;
+    const leaver = isTooMany ? (this.#ports.isActive(this.#self) ? replicas.at(-1) : undefined) : moving ? undefined : this.#ports.hasHeirBeside(placement) ? undefined : replicas.find((id) => this.#ports.isLeavingForGood(id));
+    if (leaver !== undefined) return this.#without(leaver, replicas.every((id) => this.#ports.isAlive(id)) ? 'all' : 'quorum', this.#ports.isAlive(leaver) ? partingMs : 0, partition, placement, now);
+    if (!moving) return placement.provisional ? this.#settled(partition, placement, now) : undefined;
     const { from, to } = moving;
     const ready = this.#ready.get(partition);
     if (ready?.epoch === placement.epoch && ready.node === to && ready.storage === this.#ports.storageOf(to)) {
@@ -196,6 +198,24 @@ export class CopyKeeper {
       return { ...still, replicas: [...(from === this.#self ? [to] : []), ...replicas.filter((id) => id !== from), ...(from === this.#self ? [] : [to]), ...(parts ? [from] : [])] };
     }
     return this.#isGivenUp(partition, placement, to, now) ? still : undefined;
+  }
+
+  /** Without one of the copies, once everything has reached the level some time ago. */
+  #without(gone: NodeId, level: AckLevel, agoMs: number, partition: number, placement: PartitionPlacement, now: Instant): PartitionPlacement | undefined {
+    if (!this.#isConfirmed(partition, placement, level, agoMs, now)) return undefined;
+    return { ...placement, replicas: placement.replicas.filter((id) => id !== gone), ...this.#moving(placement.moving, gone) };
+  }
+
+  /** Promoted without a majority, and all copies are back and have had the time to offer what only they had. */
+  #settled(partition: number, placement: PartitionPlacement, now: Instant): PartitionPlacement | undefined {
+    if (!placement.replicas.every((id) => this.#ports.isAlive(id)) || !this.#isConfirmed(partition, placement, 'all', partingMs, now)) return undefined;
+    const { provisional: _, ...rest } = placement;
+    return rest;
+  }
+
+  #isQuorumThere({ replicas }: PartitionPlacement): boolean {
+    const there = 1 + replicas.filter((id) => this.#ports.isAlive(id)).length;
+    return 2 * there > replicas.length + 1;
   }
 
   /** A mark does not name what is no copy any more. */

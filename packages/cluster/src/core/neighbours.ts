@@ -101,9 +101,9 @@ export class Neighbours {
     return this.#roster.get(id)?.state === 'decommissioning';
   }
 
-  /** Whether any node that takes copies is not among those. */
-  hasActiveBeside(ids: readonly NodeId[]): boolean {
-    return [...this.#roster.values()].some(({ id, state }) => state === 'active' && !ids.includes(id));
+  /** Whether any node beside those takes copies, or will again. */
+  hasHeirBeside(ids: readonly NodeId[]): boolean {
+    return [...this.#roster.values()].some(({ id, state }) => state !== 'decommissioning' && !ids.includes(id));
   }
 
   /** Whether nobody has come or gone for so long, or nobody wants to wait for that. */

@@ -1,8 +1,10 @@
 import { assert, type Instant, type NodeId, type Random, type Wake } from '@engram/kernel';
-import { Acceptor, clusterMapCodec, encodeAcceptorState, firstState, Proposer, type AcceptorEffect, type AcceptorState, type ChangeRefusal, type MapContent, type ProposerEffect, type RegisterMessage, type RegisterState, type Voter } from '@engram/placement/core';
+import { Acceptor, clusterMapCodec, encodeAcceptorState, firstState, mapProblem, Proposer, type AcceptorEffect, type AcceptorState, type ChangeRefusal, type MapContent, type ProposerEffect, type RegisterMessage, type RegisterState, type Voter } from '@engram/placement/core';
 
 /** How a request of the register ended. */
-export type RegisterOutcome = { readonly kind: 'completed'; readonly state: RegisterState<MapContent> } | { readonly kind: 'refused'; readonly refusal: ChangeRefusal<MapContent> };
+export type RegisterOutcome = { readonly kind: 'completed'; readonly state: RegisterState<MapContent> } | { readonly kind: 'refused'; readonly refusal: ChangeRefusal<MapContent> }
+  /** What was to be put there contradicts itself; nobody was asked. */
+  | { readonly kind: 'invalid'; readonly problem: string };
 
 /** What the seat wants done. Messages to this node itself never show: they are delivered here. */
 export interface SeatPorts {
@@ -70,6 +72,9 @@ export class RegisterSeat {
   }
 
   change(expectedVersion: number, value: MapContent, voters: readonly Voter[] | undefined, then: (outcome: RegisterOutcome, now: Instant) => void, now: Instant): void {
+    // Voters store what they accept, and none of them could read this again.
+    const problem = mapProblem(value);
+    if (problem !== undefined) return then({ kind: 'invalid', problem }, now);
     const proposer = this.#known();
     const request = this.#await(then);
     this.#propose(proposer.handle({ kind: 'change', request, expectedVersion, value, ...(voters && { voters }) }, now), now);

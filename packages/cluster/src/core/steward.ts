@@ -78,14 +78,15 @@ export function nextMoves(map: ClusterMap, isAlive: (node: NodeId) => boolean, s
     const placement = table[partition] as PartitionPlacement;
     if (free <= 0) break;
     if (!isCalm(placement) || !isAlive(to) || !isAlive(placement.primary) || (from === undefined && placement.replicas.length >= map.policies.factor)) continue;
-    free--;
     if (from === placement.primary) {
       const target = plan.table[partition] as TargetPlacement;
       const heir = [target.primary, ...target.replicas].find((id) => placement.replicas.includes(id) && isAlive(id));
       if (heir !== undefined) handOvers.push({ partition, from, to: heir });
       // The only copy there is: another one comes first.
       else if (placement.replicas.length === 0 && !isActive(from)) table[partition] = { ...placement, epoch: placement.epoch + 1, moving: { from: undefined, to } };
+      else continue;
     } else table[partition] = { ...placement, epoch: placement.epoch + 1, moving: { from, to } };
+    free--;
   }
   for (const { partition, from, to } of preview.primaries) {
     const placement = table[partition] as PartitionPlacement;

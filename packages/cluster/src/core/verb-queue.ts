@@ -9,6 +9,8 @@ interface Asked {
   readonly until: Instant;
   /** Whether a change was made for it, or may have been. */
   changed: boolean;
+  /** A change for it is on its way. */
+  isProposed: boolean;
 }
 
 /** Verbs that wait at one node at most. */
@@ -33,18 +35,18 @@ export class VerbQueue {
   }
 
   ask(request: number, verb: MapVerb, now: Instant): void {
-    if (this.#waiting.length < waitingMax) return void this.#waiting.push({ request, verb, until: plusMs(now, patienceMs), changed: false });
+    if (this.#waiting.length < waitingMax) return void this.#waiting.push({ request, verb, until: plusMs(now, patienceMs), changed: false, isProposed: false });
     this.#answer(request, { kind: 'refused', code: 'overloaded', message: `${waitingMax} changes of the cluster wait at this node already`, hint: 'Try again in a moment.' });
   }
 
   /** Answers those that have waited too long. */
   expire(now: Instant): void {
     while (this.#waiting[0] !== undefined && this.#waiting[0].until <= now) {
-      const { request, changed } = this.#waiting.shift() as Asked;
+      const { request, changed, isProposed } = this.#waiting.shift() as Asked;
       this.#answer(request, {
         kind: 'refused',
         code: 'unavailable',
-        message: `a majority of the voters did not agree within ${patienceMs / 1_000} s${changed ? '; it may still be carried out' : ', so nothing was changed'}`,
+        message: `a majority of the voters did not agree within ${patienceMs / 1_000} s${changed || isProposed ? '; it may still be carried out' : ', so nothing was changed'}`,
         hint: 'GET /api/v1/cluster/replication/status names the voters. Asking again is safe.',
       });
     }
@@ -61,7 +63,10 @@ export class VerbQueue {
   next(map: ClusterMap): MapContent | undefined {
     for (let asked = this.#waiting[0]; asked !== undefined; asked = this.#waiting[0]) {
       const judged = judge(map, asked.verb);
-      if (judged.kind === 'change') return judged.content;
+      if (judged.kind === 'change') {
+        asked.isProposed = true;
+        return judged.content;
+      }
       this.#waiting.shift();
       this.#answer(asked.request, judged.kind === 'so' ? { kind: 'done', changed: asked.changed } : judged);
     }
@@ -70,7 +75,14 @@ export class VerbQueue {
 
   /** What became of the change that `next` wanted. */
   settled(outcome: RegisterOutcome): void {
+    // Who has waited too long is not here any more.
     const [asked] = this.#waiting;
-    if (asked && (outcome.kind === 'completed' || outcome.refusal.kind === 'indeterminate')) asked.changed = true;
+    if (!asked?.isProposed) return;
+    asked.isProposed = false;
+    if (outcome.kind === 'invalid') {
+      this.#waiting.shift();
+      return this.#answer(asked.request, { kind: 'refused', code: 'invalid_argument', message: `the map would be refused: ${outcome.problem}`, hint: 'Ask for something that does not contradict it.' });
+    }
+    if (outcome.kind === 'completed' || outcome.refusal.kind === 'indeterminate') asked.changed = true;
   }
 }

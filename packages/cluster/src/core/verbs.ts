@@ -1,5 +1,5 @@
 import { shown, type ErrorCode, type NodeId } from '@engram/kernel';
-import { contentOf, copiesMax, removedMax, type ClusterMap, type ClusterPolicies, type MapContent, type NodeState } from '@engram/placement/core';
+import { contentOf, factorMax, removedMax, type ClusterMap, type ClusterPolicies, type MapContent, type NodeState } from '@engram/placement/core';
 
 /** What an operator may have changed in the map, through any node. Asked again, each changes nothing more. */
 export type MapVerb =
@@ -52,18 +52,20 @@ export function promotionRefusal(map: ClusterMap, partition: number, to: NodeId 
   if (to === undefined) {
     if (replicas.some((id) => isAlive(id)) && isAlive(primary)) return undefined;
   } else {
-    if (!map.roster.some(({ id }) => id === to)) return unknown(to);
+    const state = stateOf(map, to);
+    if (state === undefined) return unknown(to);
     if (to === primary || (replicas.includes(to) && isAlive(to) && isAlive(primary))) return undefined;
+    if (state !== 'active' && to !== primary) return refused('precondition_failed', `node ${shown(to)} is ${state}, so it is to lead nothing`, 'Undrain it first, or name another replica.');
     if (!replicas.includes(to)) return refused('precondition_failed', `node ${shown(to)} holds no copy of partition ${partition}; ${[primary, ...replicas].join(', ')} do`, 'Name one of those.');
   }
-  if (!isAlive(primary)) return refused('precondition_failed', `the primary of partition ${partition}, ${shown(primary)}, is not there to hand over`, 'A copy takes its place by itself once its lease has run out and a majority of the copies can be reached; /api/v1/cluster/replication/status lists what waits.');
+  if (!isAlive(primary)) return refused('precondition_failed', `the primary of partition ${partition}, ${shown(primary)}, is not there to hand over`, 'A copy takes its place by itself once its lease has run out and a majority of the copies can be reached. When that majority is gone for good, partition_policy available lets the best copy lead: POST /api/v1/cluster/replication/config.');
   return refused('precondition_failed', to === undefined ? `no replica of partition ${partition} is alive` : `node ${shown(to)} is not alive`, 'Name a replica that is, or start it.');
 }
 
-/** The roster without whoever is decommissioned and holds nothing any more, nor votes; undefined when there is nobody. */
-export function withoutDecommissioned(map: ClusterMap): MapContent | undefined {
+/** The roster without whoever of those is decommissioned and holds nothing any more, nor votes; undefined when there is nobody. */
+export function withoutDecommissioned(map: ClusterMap, mayGo: (node: NodeId) => boolean): MapContent | undefined {
   const { roster, voters, table, removed = [] } = map;
-  const leaving = roster.filter(({ state }) => state === 'decommissioning');
+  const leaving = roster.filter(({ id, state }) => state === 'decommissioning' && mayGo(id));
   if (leaving.length === 0) return undefined;
   const needed = new Set<NodeId>(voters.map(({ id }) => id));
   for (const { primary, replicas, moving } of table) {
@@ -110,7 +112,7 @@ function decommission(map: ClusterMap, node: NodeId, force: boolean): Judgement 
     return refused(
       'precondition_failed',
       `without node ${shown(node)} there would be ${left} ${left === 1 ? 'node' : 'nodes'} for ${wanted} copies of everything (factor ${factor})`,
-      `Add ${wanted - left} more, or lower the factor to ${left - 1}, or send force=true to live with ${left} ${left === 1 ? 'copy' : 'copies'}.`,
+      `Add ${wanted - left} more, or lower the factor to ${left - 1}${left < 3 ? ' (then no node may be away)' : ''}, or send force=true to live with ${left} ${left === 1 ? 'copy' : 'copies'}.`,
     );
   }
   return { kind: 'change', content: withState(map, node, 'decommissioning') };
@@ -119,7 +121,7 @@ function decommission(map: ClusterMap, node: NodeId, force: boolean): Judgement 
 function setPolicies(map: ClusterMap, policies: Partial<ClusterPolicies>): Judgement {
   const next = { ...map.policies, ...policies };
   const { factor } = next;
-  if (!(Number.isInteger(factor) && factor >= 0 && factor < copiesMax)) return refused('invalid_argument', `factor is 0 to ${copiesMax - 1} replicas besides the primary, not ${factor}`, 'Send a whole number in that range.');
+  if (!(Number.isInteger(factor) && factor >= 0 && factor <= factorMax)) return refused('invalid_argument', `factor is 0 to ${factorMax} replicas besides the primary, not ${factor}`, 'Send a whole number in that range.');
   const keys = Object.keys(next) as (keyof ClusterPolicies)[];
   return keys.every((key) => next[key] === map.policies[key]) ? { kind: 'so' } : { kind: 'change', content: { ...contentOf(map), policies: next } };
 }

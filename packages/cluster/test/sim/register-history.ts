@@ -29,7 +29,7 @@ export class RegisterHistory {
     const operation: Operation = { invoked: ++this.#tick, expected, value: value && digest(value) };
     this.#operations.push(operation);
     return (outcome) => {
-      const state = outcome.kind === 'completed' ? outcome.state : 'current' in outcome.refusal ? outcome.refusal.current : undefined;
+      const state = outcome.kind === 'completed' ? outcome.state : outcome.kind === 'refused' && 'current' in outcome.refusal ? outcome.refusal.current : undefined;
       operation.answered = { at: ++this.#tick, completed: outcome.kind === 'completed', seen: state && { version: state.version, value: digest(state.value) } };
     };
   }

@@ -22,7 +22,7 @@ export interface RosterNode {
 
 /** What holds for every partition unless its space says otherwise. */
 export interface ClusterPolicies {
-  /** Replicas besides the primary: 2 makes 3 copies. 0 to `copiesMax - 1`. */
+  /** Replicas besides the primary: 2 makes 3 copies. 0 to `factorMax`. */
   readonly factor: number;
   readonly ack: 'local' | 'replica' | 'quorum' | 'all';
   /** Whether copies cut off from a majority still accept writes. */
@@ -73,8 +73,14 @@ export interface ClusterMap extends MapContent {
 export const rosterMax = 1_000;
 /** Nodes that a map remembers as removed. One that is forgotten and comes back with its old disk is a new member. */
 export const removedMax = 256;
-/** Copies of one partition at most, the primary among them. */
+/** Copies of one partition at most, the primary among them, and one that is to replace another. */
 export const copiesMax = 7;
+/** Replicas besides the primary that may be wanted: while one moves there is one more. */
+export const factorMax = copiesMax - 2;
+/** Characters of a zone, a rack, a disk, or the purpose of an address at most. */
+export const labelLengthMax = 64;
+/** Characters of an address at most. */
+export const addressLengthMax = 255;
 /** Addresses that a roster keeps of one node at most. */
 export const addressesMax = 8;
 /** Partitions that a cluster has at most. */
@@ -110,10 +116,13 @@ export function mapProblem({ policies, roster, removed = [], table }: MapContent
   if (roster.length === 0 || roster.length > rosterMax) return `a cluster has 1 to ${rosterMax} nodes, not ${roster.length}`;
   if (ids.size !== roster.length) return `node ${shown(roster.find(({ id }, at) => roster.findIndex((node) => node.id === id) !== at)?.id)} is listed twice`;
   if (removed.length > removedMax) return `${removedMax} removed nodes are remembered at most, not ${removed.length}`;
-  if (!(Number.isInteger(policies.factor) && policies.factor >= 0 && policies.factor < copiesMax)) return `factor is 0 to ${copiesMax - 1} replicas besides the primary, not ${policies.factor}`;
+  if (!(Number.isInteger(policies.factor) && policies.factor >= 0 && policies.factor <= factorMax)) return `factor is 0 to ${factorMax} replicas besides the primary, not ${policies.factor}`;
   if (table.length === 0 || table.length > partitionsMax) return `a cluster has 1 to ${partitionsMax} partitions, not ${table.length}`;
   for (const node of roster) {
     if (!(node.capacity > 0 && Number.isFinite(node.capacity))) return `the capacity of node ${shown(node.id)} must be above 0, not ${node.capacity}`;
+    const label = [node.storageId, node.zone, node.rack, ...Object.keys(node.addresses)].find((text) => text.length > labelLengthMax);
+    if (label !== undefined) return `node ${shown(node.id)} has a label of ${label.length} characters; ${labelLengthMax} are the most`;
+    if (Object.values(node.addresses).some((address) => address.length > addressLengthMax)) return `node ${shown(node.id)} has an address of more than ${addressLengthMax} characters`;
     if (Object.keys(node.addresses).length > addressesMax) return `node ${shown(node.id)} has more than ${addressesMax} addresses`;
   }
   for (const [partition, placement] of table.entries()) {

@@ -41,11 +41,14 @@ export {
 // The map that the register holds.
 export {
   addressesMax,
+  addressLengthMax,
   checkMap,
   clusterMapOf,
   contentOf,
   copiesMax,
   copiesOf,
+  factorMax,
+  labelLengthMax,
   mapChanges,
   mapProblem,
   partitionsMax,

@@ -1,5 +1,5 @@
 import { isClusterId, isNodeId, type NodeId } from '@engram/kernel';
-import { addressesMax, copiesMax, copiesOf, mapProblem, partitionsMax, removedMax, rosterMax, type ClusterPolicies, type MapContent, type NodeState, type PartitionPlacement, type RemovedNode, type RosterNode } from './cluster-map.js';
+import { addressesMax, addressLengthMax, copiesOf, factorMax, labelLengthMax, mapProblem, partitionsMax, removedMax, rosterMax, type ClusterPolicies, type MapContent, type NodeState, type PartitionPlacement, type RemovedNode, type RosterNode } from './cluster-map.js';
 import { isCount, isText, packPlain, unpackPlain, type PlainItem } from './plain-msgpack.js';
 import type { ValueCodec } from './register-codec.js';
 
@@ -15,8 +15,6 @@ const mapVersion = 2;
 const acks: readonly ClusterPolicies['ack'][] = ['local', 'replica', 'quorum', 'all'];
 const partitionPolicies: readonly ClusterPolicies['partition'][] = ['majority', 'available'];
 const states: readonly NodeState[] = ['active', 'draining', 'decommissioning'];
-const labelLengthMax = 64;
-const addressLengthMax = 255;
 const depthMax = 5;
 /** Above the number of copies, in the byte that begins a partition. */
 const flags = { deposed: 0x08, provisional: 0x10, moving: 0x20, movingFrom: 0x40 } as const;
@@ -80,7 +78,7 @@ function removedOf(items: unknown): RemovedNode[] | undefined {
 function policiesOf(item: unknown): ClusterPolicies | undefined {
   if (!Array.isArray(item) || item.length !== 4) return undefined;
   const [factor, ackIndex, partitionIndex, paused] = item as unknown[];
-  if (!isCount(factor, 0, copiesMax - 1) || !isCount(ackIndex) || !isCount(partitionIndex) || !isCount(paused, 0, 1)) return undefined;
+  if (!isCount(factor, 0, factorMax) || !isCount(ackIndex) || !isCount(partitionIndex) || !isCount(paused, 0, 1)) return undefined;
   const [ack, partition] = [acks[ackIndex], partitionPolicies[partitionIndex]];
   return ack === undefined || partition === undefined ? undefined : { factor, ack, partition };
 }
