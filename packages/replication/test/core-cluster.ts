@@ -34,6 +34,8 @@ export class CoreCluster {
   hold: (name: string, effect: ReplicationEffect) => boolean = () => false;
   /** What becomes of a message on its way; undefined loses it. */
   onWire: (from: string, to: string, bytes: Uint8Array) => Uint8Array | undefined = (_from, _to, bytes) => bytes;
+  /** Why the log of a node cannot be read; undefined when it can. */
+  damaged: (name: string) => string | undefined = () => undefined;
   readonly #streams = new Map<number, { readonly from: string; readonly to: string; readonly other: number }>();
   readonly #queue: { readonly name: string; readonly event: ReplicationEvent }[] = [];
   readonly #options: ClusterOptions;
@@ -145,6 +147,8 @@ export class CoreCluster {
       }
       case 'persist':     return void answer({ kind: 'persisted', id: effect.id });
       case 'read-log': {
+        const message = this.damaged(name);
+        if (message !== undefined) return void answer({ kind: 'log-read-failed', id: effect.id, message });
         const entries = member.log.slice(Math.max(effect.from, 1) - 1).filter(({ entry }) => effect.partitions.includes(entry.partition)).slice(0, effect.entriesMax);
         const end = entries.length < effect.entriesMax;
         return void answer({ kind: 'log-read', id: effect.id, entries, next: end ? lsn(member.log.length + 1) : plus(entries.at(-1)!.lsn, 1), end });

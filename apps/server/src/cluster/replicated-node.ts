@@ -303,6 +303,7 @@ export class ReplicatedNode implements Journal, PlacementView, ClusterOperator {
       case 'lag-high':
       case 'lag-normal':     return this.#options.onLagChanged(effect, effect.kind === 'lag-high');
       case 'corrupt-entry':  return log.warn({ peer: effect.peer, partition: effect.partition, epoch: effect.epoch, seq: effect.seq }, 'an entry arrived damaged; it was refused and is asked for again');
+      case 'log-unreadable': return log.warn({ peer: effect.peer, partitions: effect.partitions, reason: effect.reason }, 'the log of this node cannot be read where a copy lacks entries; the copy is given all of its memories instead');
       case 'peer-refused':   return log.warn({ peer: effect.peer, reason: effect.reason, ours: effect.ours, theirs: effect.theirs }, 'a node was refused as a partner of replication');
       case 'tail-set-aside': return log.warn({ partition: effect.partition, entries: effect.entries }, 'entries that the present primary does not have are set aside and offered to it');
       case 'tail-taken-up':  return log.info({ partition: effect.partition, from: effect.from, entries: effect.entries }, 'took up entries that a deposed primary had not shipped');

@@ -111,6 +111,8 @@ export type ReplicationEffect =
   | { readonly kind: 'lag-high'; readonly peer: NodeId; readonly entries: number; readonly seconds: number }
   | { readonly kind: 'lag-normal'; readonly peer: NodeId; readonly entries: number; readonly seconds: number }
   | { readonly kind: 'corrupt-entry'; readonly peer: NodeId; readonly partition: number; readonly epoch: number; readonly seq: number }
+  /** The log cannot be read where copies of a peer lack entries, so those copies are given snapshots. */
+  | { readonly kind: 'log-unreadable'; readonly peer: NodeId; readonly partitions: number; readonly reason: string }
   | { readonly kind: 'peer-refused'; readonly peer: NodeId | undefined; readonly reason: string; readonly ours: string; readonly theirs: string }
   /** Snapshots hold at least what was applied before this effect, and may hold more. Read chunk by chunk with `read-snapshot`; cursors outlive the snapshot. */
   | { readonly kind: 'open-snapshot'; readonly id: number; readonly partition: number }

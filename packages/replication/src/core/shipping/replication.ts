@@ -120,7 +120,7 @@ export class ReplicationCore implements Core<ReplicationEvent, ReplicationEffect
       case 'append-failed':    this.#appendFailed(event); break;
       case 'persisted':        this.#persisted(event.id); break;
       case 'log-read':         this.#logRead(event, now); break;
-      case 'log-read-failed':  this.#logReadFailed(event.id); break;
+      case 'log-read-failed':  this.#logReadFailed(event.id, event.message); break;
       case 'log-trimmed':      this.#logTrimmed(event.first); break;
       case 'stream-opened':    this.#peers.opened(event.peer, event.stream, now); break;
       case 'stream-failed':    this.#peers.failed(event.peer, now); break;
@@ -288,8 +288,8 @@ export class ReplicationCore implements Core<ReplicationEvent, ReplicationEffect
     for (const copy of this.#offers.reading(id)) this.#offers.logRead(copy, id, entries, next, end, now);
   }
 
-  #logReadFailed(id: number): void {
-    for (const peer of this.#peers.all) this.#shipper.logReadFailed(peer, id);
+  #logReadFailed(id: number, message: string): void {
+    for (const peer of this.#peers.all) this.#shipper.logReadFailed(peer, id, message);
     for (const copy of this.#offers.reading(id)) this.#offers.logReadFailed(copy, id);
   }
 

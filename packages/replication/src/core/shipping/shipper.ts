@@ -113,13 +113,19 @@ export class Shipper {
     peer.pass = { ...pass, id: undefined, at: next, end, buffer: entries, taken: 0 };
   }
 
-  logReadFailed(peer: Peer, id: number): void {
+  /** What is damaged in our log is whole in our store: whoever was to be served from the one is served from the other. */
+  logReadFailed(peer: Peer, id: number, reason: string): void {
     if (peer.pass?.id !== id) return;
     peer.pass = undefined;
-    for (const partition of [...peer.logging]) {
+    const partitions = [...peer.logging];
+    peer.logging.clear();
+    for (const partition of partitions) {
       const cursor = this.#cursor(peer, partition);
-      if (cursor !== undefined) this.halt(peer, cursor);
+      if (cursor === undefined) continue;
+      cursor.mode = 'snapshot';
+      peer.snapshots.add(partition);
     }
+    this.#shared.effects.push({ kind: 'log-unreadable', peer: peer.node, partitions: partitions.length, reason });
   }
 
   snapshotRead(peer: Peer, id: number, bytes: Uint8Array, next: string, now: Instant): void {

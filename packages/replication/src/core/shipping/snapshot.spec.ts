@@ -28,6 +28,19 @@ test('a copy further behind than the log reaches gets a snapshot, then the log, 
   expect(cluster.take('a', 'acknowledged').map(({ durability }) => durability.copies)).toEqual([3]);
 });
 
+test('a copy that the log cannot be read for gets a snapshot instead, and it is said', () => {
+  const cluster = new CoreCluster(three, { options: { ringEntries: 1 } });
+  cluster.hold = (name, effect) => effect.kind === 'open-stream' && (name === 'c' || effect.peer === 'c');
+  cluster.damaged = (name) => (name === 'a' ? 'damaged at byte 7' : undefined);
+  cluster.lead(entryOf(1, 'a', three));
+  for (const [index, text] of texts.entries()) cluster.append('a', index + 1, text, 'quorum');
+  cluster.release();
+  cluster.pass(2_000);
+  expect(cluster.take('a', 'log-unreadable')).toEqual([{ kind: 'log-unreadable', peer: 'c', partitions: 1, reason: 'damaged at byte 7' }]);
+  expect([...cluster.members.get('c')!.applied].sort()).toEqual(texts);
+  expect(cluster.position('c')).toBe('1/21');
+});
+
 test('whoever waits for a write hears when a snapshot has brought it', () => {
   const cluster = trimmed();
   const token = { partition: 7, epoch: 1, seq: 21 };
