@@ -19,6 +19,7 @@ export interface ReplicationView {
   readonly voters: readonly string[];
   readonly partitions: number;
   readonly leading: number;
+  readonly under_replicated: readonly number[];
   readonly unshipped_entries: number;
   readonly replicas: readonly { readonly lag_entries: number }[];
 }
@@ -26,7 +27,17 @@ export interface ReplicationView {
 export interface ClusterNodeOptions extends Pick<ServerOptions, 'environment' | 'nodeArguments' | 'from' | 'ports' | 'logFile'> {
   readonly name: string;
   readonly swimPort: number;
+  /** @default beside those of the others, under its name */
+  readonly dataDirectory?: string;
 }
+
+/** What makes a node one of these clusters, besides where it keeps its data. */
+export function clusterArguments({ name, swimPort }: Pick<ClusterNodeOptions, 'name' | 'swimPort'>): readonly string[] {
+  return ['--cluster-mode', 'distributed', '--node-id', name, '--swim-port', `${swimPort}`];
+}
+
+/** What they all have in their environment. */
+export const clusterEnvironment = { NODE_ENV: 'production', ENGRAM_CLUSTER_SWIM_PRESET: 'fast', ENGRAM_CLUSTER_NAME: 'process-test' };
 
 export interface ClusterNodeProcess extends ServerProcess {
   readonly name: string;
@@ -44,15 +55,14 @@ export class ClusterProcesses {
   }
 
   /** Resolves when it answers, which it does before it belongs to a cluster. A name that was used before has its data of then. */
-  async start({ name, swimPort, environment, ...options }: ClusterNodeOptions): Promise<ClusterNodeProcess> {
-    const dataDirectory = join(this.directory, name);
+  async start({ name, swimPort, environment, dataDirectory = join(this.directory, name), ...options }: ClusterNodeOptions): Promise<ClusterNodeProcess> {
     const starting = startServerProcess({
       from: 'build',
       ...options,
       dataDirectory,
       until: '/livez',
-      arguments: ['--cluster-mode', 'distributed', '--node-id', name, '--swim-port', `${swimPort}`],
-      environment: { NODE_ENV: 'production', ENGRAM_CLUSTER_SWIM_PRESET: 'fast', ENGRAM_CLUSTER_NAME: 'process-test', ...environment },
+      arguments: clusterArguments({ name, swimPort }),
+      environment: { ...clusterEnvironment, ...environment },
     });
     this.#started.push(starting);
     return { ...(await starting), name, dataDirectory };

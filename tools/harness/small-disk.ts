@@ -46,6 +46,6 @@ function whyNot(): string | undefined {
     new SmallDisk(1).remove();
     return undefined;
   } catch (error) {
-    return `a small tmpfs cannot be mounted, which needs root: ${(error as Error).message.trim().split('\n').at(-1)}`;
+    return `a small tmpfs cannot be mounted, which needs root: ${(error as Error).message.trim().split('\n')[1] ?? 'no reason given'}`;
   }
 }

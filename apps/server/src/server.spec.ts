@@ -65,3 +65,26 @@ test('a start that fails because of SWIM leaves nothing behind', async () => {
   // The data directory is free again.
   await start('second', inCluster);
 });
+
+test('a start under an id that another process answers to is refused, and leaves nothing behind', async () => {
+  const first = await start('first', inCluster);
+  const before = udpSockets();
+  const asFirst = { ...inCluster, ENGRAM_NODE_ID: 'first', ENGRAM_CLUSTER_DISCOVERY_STATIC_SEEDS: first.swimAddress! };
+  await expect(start('copy', asFirst)).rejects.toMatchObject({ code: 'invalid_config', message: expect.stringContaining(`The node id first is taken: another process runs as first, and answers at ${first.swimAddress}`) as string });
+  expect(udpSockets()).toBe(before);
+  await first.close('the test asked for it');
+  await start('copy', asFirst);
+});
+
+test('a node of a cluster whose promises are gone while its log is there does not start, however often it is tried', async () => {
+  const alone = { ...inCluster, ENGRAM_CLUSTER_BOOTSTRAP_EXPECT: '1' };
+  const node = await start('node', alone);
+  await expect.poll(async () => (await fetch(`http://${node.httpAddress}/api/v1/memory`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"content":"promised"}' })).status).toBe(201);
+  await node.close('the test asked for it');
+  rmSync(join(directory, 'node', 'cluster'), { recursive: true });
+  for (let tries = 0; tries < 2; tries += 1) {
+    await expect(start('node', alone)).rejects.toMatchObject({ code: 'store_damaged', message: expect.stringMatching(/what it promised to that cluster is gone: there is nothing in .*cluster/) as string, hint: expect.stringContaining('an empty one, under the same node id') as string });
+  }
+  rmSync(join(directory, 'node'), { recursive: true });
+  await start('node', alone);
+});

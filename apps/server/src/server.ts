@@ -55,6 +55,7 @@ export async function startServer(loaded: LoadedConfig, log: Logger): Promise<Ru
     // Bound before anything is served, so that a taken port stops the start; silent until everything else listens.
     const part = (membership = await openMembership(config, engine, replicated, log));
     note = (type, detail) => part.note(type, detail);
+    await part.claimName();
     const elsewhere = replicated ? undefined : await belongsElsewhere(engine.dataDirectory);
     if (elsewhere !== undefined) log.warn({}, `${elsewhere}; until then it takes no writes`);
     engine.holdWritesWhile(() => reasonForming(part) ?? replicated?.failure ?? elsewhere);

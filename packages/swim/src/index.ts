@@ -31,7 +31,7 @@ export type { Lookup } from './node/lookup.js';
 export { generateKey, Keyring, type KeyId, type KeyMaterial } from './node/keyring.js';
 
 // The pace, and what is measured.
-export { swimPresets, type MemberState, type SwimOptions, type SwimPreset } from './core/index.js';
+export { swimPresets, type MemberState, type Namesake, type SwimOptions, type SwimPreset } from './core/index.js';
 export type { SwimMetrics } from './node/swim-metrics.js';
 export type { TcpCounters } from './node/tcp-transport.js';
 export type { UdpCounters } from './node/udp-transport.js';

@@ -104,11 +104,8 @@ function parseAccepted({ ballot, cluster_id: clusterId }: NonNullable<Written['a
   return { ballot: parseBallot(ballot), clusterId: parseClusterId(clusterId) };
 }
 
-/**
- * Why a node that is started alone must not write: it belongs to a cluster, whose numbering its entries would contradict.
- * A look at its data is fine. Undefined for a node that belongs to none.
- */
-export async function belongsElsewhere(dataDirectory: string): Promise<string | undefined> {
+/** The cluster that a data directory belongs to, as `name (id)`, for people; undefined when it belongs to none. */
+export async function belongsTo(dataDirectory: string): Promise<string | undefined> {
   const path = join(dataDirectory, 'cluster.json');
   const text = await readFile(path, 'utf8').catch(() => undefined);
   if (text === undefined) return undefined;
@@ -119,6 +116,14 @@ export async function belongsElsewhere(dataDirectory: string): Promise<string | 
       return { name: 'of an unknown name', cluster_id: `${path} is damaged` };
     }
   })();
-  if (clusterId === undefined) return undefined;
-  return `this node belongs to cluster ${String(name)} (${String(clusterId)}), but runs alone because cluster.enabled is false; set it to true, or choose another --data-dir`;
+  return clusterId === undefined ? undefined : `${String(name)} (${String(clusterId)})`;
+}
+
+/**
+ * Why a node that is started alone must not write: it belongs to a cluster, whose numbering its entries would contradict.
+ * A look at its data is fine. Undefined for a node that belongs to none.
+ */
+export async function belongsElsewhere(dataDirectory: string): Promise<string | undefined> {
+  const cluster = await belongsTo(dataDirectory);
+  return cluster && `this node belongs to cluster ${cluster}, but runs alone because cluster.enabled is false; set it to true, or choose another --data-dir`;
 }

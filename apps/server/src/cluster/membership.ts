@@ -97,6 +97,12 @@ function counted(membership: Membership): readonly ClusterNode[] {
 export interface ClusterPart extends Membership {
   /** Where other nodes reach SWIM. Absent for a node that runs alone. */
   readonly address: string | undefined;
+  /**
+   * Asks those who can be asked whether another process runs under the id of this node. Takes part in nothing yet.
+   *
+   * @throws EngramError `invalid_config` with where that process answers.
+   */
+  claimName(): Promise<void>;
   /** Tells the others what this node serves and starts to take part. Never rejects. */
   join(services: NodeServices): Promise<void>;
   /** Says goodbye, for at most `limitMs`, and frees the port. Never rejects. */
@@ -157,6 +163,9 @@ export class LoneMembership implements ClusterPart {
   discoveryMetrics(): undefined {
     return undefined;
   }
+
+  /** The lock on its data directory is all that it needs. */
+  async claimName(): Promise<void> {}
 
   async join(services: NodeServices): Promise<void> {
     this.#self = { ...this.#self, services };

@@ -7,8 +7,9 @@
  * formation ────────▶     └─────────▶ the map: who leads what (Router)
  * ```
  */
-import { crc32 } from 'node:zlib';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { ClusterNode, type ClusterEffect, type ClusterEvent, type FoundingPolicies, type NodeCard, type SeenNode, type Verb, type VerbAnswer } from '@engram/cluster';
 import { Driver, EngramError, type ClusterId, type NodeId, type Random, type SpaceId } from '@engram/kernel';
 import { systemClock } from '@engram/kernel/node';
@@ -18,8 +19,9 @@ import type { AckLevel, Durability, Journal, JournalParts, JournalWrite } from '
 import { PeerLinks, type PeerLog } from '../peers/index.js';
 import { MoveWatch } from './move-watch.js';
 import type { ClusterOperator } from './operator.js';
+import { belongsTo } from './cluster-file.js';
 import type { PlacementView } from './placement-view.js';
-import { openStateStore, ReplicatedJournal, ReplicationPerformer, startOf, type StateStore } from '../replication/index.js';
+import { openStateStore, rebuildHint, ReplicatedJournal, ReplicationPerformer, startOf, type StateStore } from '../replication/index.js';
 
 export interface ReplicatedNodeOptions {
   readonly nodeId: NodeId;
@@ -70,7 +72,9 @@ export class ReplicatedNode implements Journal, PlacementView, ClusterOperator {
 
   /** @throws EngramError `store_damaged`. Nothing stays open then. */
   static async open(parts: JournalParts, options: ReplicatedNodeOptions): Promise<ReplicatedNode> {
-    return new ReplicatedNode(parts, await openStateStore(join(options.dataDirectory, 'cluster'), options.random.fork('storage')), options);
+    const { dataDirectory, random } = options;
+    if (parts.log.recovery.nextLsn > 1) await checkPromises(dataDirectory);
+    return new ReplicatedNode(parts, await openStateStore(join(dataDirectory, promisesIn), random.fork('storage')), options);
   }
 
   private constructor(parts: JournalParts, state: StateStore, options: ReplicatedNodeOptions) {
@@ -132,7 +136,7 @@ export class ReplicatedNode implements Journal, PlacementView, ClusterOperator {
     if (this.#clusterId !== undefined) return;
     this.#clusterId = clusterId;
     const { founding, replication, random, dataDirectory, partitionOf, ack } = this.#options;
-    const acceptor = readAcceptor(this.#state, join(dataDirectory, 'cluster'));
+    const acceptor = readAcceptor(this.#state, join(dataDirectory, promisesIn));
     const { log, store } = this.#parts;
     const start = await startOf(log, this.#state, founded ? { adopt: store.applied } : {});
     const core = new ClusterNode(random.fork('cluster'), crc32, { now: systemClock.now(), card: this.#card, acceptor, fresh: this.#state.fresh, replication: start }, { founding, replication });
@@ -323,6 +327,26 @@ export class ReplicatedNode implements Journal, PlacementView, ClusterOperator {
   }
 }
 
+/** Where in the data directory the node keeps what it promised to others. */
+const promisesIn = 'cluster';
+
+/**
+ * A node that lost what it promised would come back as a new disk, whose copies the others fill. Entries of its own log that
+ * nobody else has would then show in its copies and in no other, so the two go together or not at all.
+ *
+ * @throws EngramError `store_damaged` when this node belongs to a cluster and has no promises any more. Nothing was made then.
+ */
+async function checkPromises(dataDirectory: string): Promise<void> {
+  const cluster = await belongsTo(dataDirectory);
+  const directory = join(dataDirectory, promisesIn);
+  const files = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  if (cluster === undefined || files.length > 0) return;
+  throw new EngramError('store_damaged', `This node belongs to cluster ${cluster} and its log has entries, but what it promised to that cluster is gone: there is nothing in ${directory}.`, { hint: rebuildHint, details: { directory } });
+}
+
 function readAcceptor(state: StateStore, directory: string): AcceptorState<MapContent> | undefined {
   const bytes = state.acceptor();
   if (bytes === undefined) return undefined;
@@ -330,6 +354,6 @@ function readAcceptor(state: StateStore, directory: string): AcceptorState<MapCo
   if (decoded.kind === 'decoded') return decoded.message;
   // To take it for an empty disk would be to vote from amnesia.
   throw new EngramError('store_damaged', `What this node voted on the cluster map cannot be read (${decoded.reason}) in ${directory}.`, {
-    hint: 'Start the release that wrote it. Else remove the directory: the node comes back as one with a new disk.',
+    hint: `Start the release that wrote it. Otherwise: ${rebuildHint}`,
   });
 }

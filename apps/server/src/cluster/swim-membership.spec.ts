@@ -215,6 +215,39 @@ test('each start of a node has a higher epoch, kept in its data directory', asyn
   expect(Number(readFileSync(join(directory, 'one', 'swim-epoch'), 'utf8'))).toBe(second.nodes()[0]!.epoch);
 });
 
+describe('a node id that another process has', () => {
+  test('is refused to the one that starts later, with where the other answers, and nobody has heard of it', async () => {
+    const one = await member('one');
+    await one.join(services);
+    const first = await member('twin', { seed: one });
+    await first.claimName();
+    await first.join(services);
+    await expect.poll(() => states(one)).toEqual(['one alive self', 'twin alive']);
+    const before = one.node(parseNodeId('twin'));
+    const second = await member('twin', { seed: one });
+    await expect(second.claimName()).rejects.toMatchObject({
+      code: 'invalid_config',
+      message: expect.stringMatching(new RegExp(`node id twin is taken: .* answers at ${first.address}; it was started at 20\\d\\d-`)) as string,
+      hint: expect.stringContaining('--node-id') as string,
+    });
+    expect(one.node(parseNodeId('twin'))).toEqual(before);
+    expect(first.trouble()).toBeUndefined();
+  });
+
+  test('is free again once that one is gone, although the others still hold it for alive', async () => {
+    const one = await member('one');
+    await one.join(services);
+    const first = await member('twin', { seed: one });
+    await first.join(services);
+    await expect.poll(() => states(one)).toEqual(['one alive self', 'twin alive']);
+    await first.close();
+    const second = await member('twin', { seed: one });
+    await second.claimName();
+    await second.join(services);
+    await expect.poll(() => one.node(parseNodeId('twin'))).toMatchObject({ state: 'alive', address: second.address });
+  });
+});
+
 test('a node whose name another process has taken is silent, and says why', async () => {
   const one = await member('one');
   await one.join(services);

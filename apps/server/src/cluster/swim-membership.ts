@@ -68,6 +68,9 @@ export async function openSwimMembership(options: SwimMembershipOptions): Promis
 /** How long discovery may take to name somebody before those known from earlier are asked alone. */
 const knownAloneAfterMs = 1_000;
 
+/** How long a start may wait to hear whether the id of the node is taken; it is a matter of round trips while anybody answers. */
+const claimMs = 5_000;
+
 /** How long handing over may take; it is a matter of round trips. */
 const handOverMs = 2_000;
 /** How long the sources of discovery may take to let this node go. */
@@ -160,6 +163,22 @@ class SwimMembership implements ClusterPart {
 
   discoveryMetrics(): DiscoveryMetrics | undefined {
     return this.#discovery?.metrics();
+  }
+
+  async claimName(): Promise<void> {
+    const { name } = this.#swim;
+    this.#discovery?.start();
+    const signal = AbortSignal.timeout(Math.min(this.#config.join_timeout_ms, claimMs));
+    const namesake = await this.#swim.findNamesake({ signal }).catch((error: unknown) => {
+      this.#log.warn({ cluster: this.cluster, err: error }, `whether another process runs as ${name} was not found out in time; going on`);
+      return undefined;
+    });
+    if (namesake === undefined) return;
+    const { address, epoch } = namesake;
+    throw new EngramError('invalid_config', `The node id ${name} is taken: another process runs as ${name}, and answers at ${address}; it was started ${startedAt(epoch)}. This one has not taken part in the cluster.`, {
+      hint: 'Stop that process, or give this one an id of its own with node.id or --node-id. A node that moves is stopped before it is started elsewhere; two processes on copies of one data directory are never right.',
+      details: { node: name, address, epoch },
+    });
   }
 
   /**
@@ -360,6 +379,12 @@ class SwimMembership implements ClusterPart {
       self: name === this.#swim.name,
     };
   }
+}
+
+/** An epoch is the second of a start, unless the clock was set back since an earlier one. */
+function startedAt(epoch: number): string {
+  const at = new Date(epoch * 1_000);
+  return Number.isNaN(at.getTime()) ? `in epoch ${epoch}` : `at ${at.toISOString().replace('.000Z', 'Z')}`;
 }
 
 const changeWords = {

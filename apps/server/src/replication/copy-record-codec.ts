@@ -69,4 +69,4 @@ export function damaged(name: string, complaint: string, cause?: unknown): Engra
 
 /** A copy that forgot a promise must not pass for the one that made it; with a new storage id it does not. */
 export const rebuildHint =
-  'Keep a copy of the data directory. Then remove its cluster directory: the node comes back under a new storage id, counts for nothing until the table names it, and is filled from the other copies.';
+  'Move the data directory away and start the node with an empty one, under the same node id: it comes back under a new storage id, counts for nothing until the others have given it its copies again, and lacks nothing that they have. What only it had can be exported from what was moved away: docs/operations/lost-disk.md.';

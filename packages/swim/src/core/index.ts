@@ -7,7 +7,7 @@
 export { SwimCore } from './swim.js';
 export type { SwimSelf } from './swim-self.js';
 export type { Phase } from './swim-context.js';
-export type { FailedContact, MemberChange, ProbeOutcome, RefusalCode, Rejection, RequestId, StreamId, SwimEffect, SwimEvent } from './messages.js';
+export type { FailedContact, MemberChange, Namesake, ProbeOutcome, RefusalCode, Rejection, RequestId, StreamId, SwimEffect, SwimEvent } from './messages.js';
 export { addressBytesMax, epochMax, incarnationMax, isAddress, type Address, type Identity, type Member, type MembershipView, type MemberState, type Metadata } from './member.js';
 export { resolveSwimOptions, swimPresets, type ResolvedSwimOptions, type SwimOptions, type SwimPreset } from './options.js';
 export type { SwimStats } from './stats.js';

@@ -28,6 +28,8 @@ export type SwimEvent =
   /** Start, or start again after leaving. Legal at any time; while joined it contacts the seeds once more. */
   | { readonly kind: 'join'; readonly request: RequestId }
   | { readonly kind: 'leave'; readonly request: RequestId }
+  /** Ask the seeds, without taking part, whether another process lives under our id. For a node that has not joined; joining ends it. */
+  | { readonly kind: 'inquire'; readonly request: RequestId }
   /** The addresses that the configured seeds stand for now. Replaces what was told before. */
   | { readonly kind: 'seeds-resolved'; readonly addresses: readonly Address[] }
   | { readonly kind: 'set-metadata'; readonly request: RequestId; readonly bytes: Uint8Array }
@@ -79,6 +81,8 @@ export type SwimEffect =
   /** Input that was dropped whole. Counted, never answered, never thrown. */
   | { readonly kind: 'rejected'; readonly reason: Rejection; readonly from: Address }
   | { readonly kind: 'join-finished'; readonly request: RequestId; readonly contacted: readonly Address[]; readonly failed: readonly FailedContact[] }
+  /** `namesake` answers under our id elsewhere; undefined when nobody does, or nobody who was asked knows of it. */
+  | { readonly kind: 'inquiry-finished'; readonly request: RequestId; readonly namesake: Namesake | undefined; readonly contacted: readonly Address[]; readonly failed: readonly FailedContact[] }
   /** `confirmed` peers have acknowledged that they know; fewer than wanted when there are fewer or time ran out. */
   | { readonly kind: 'leave-finished'; readonly request: RequestId; readonly confirmed: number }
   | { readonly kind: 'request-completed'; readonly request: RequestId }
@@ -92,6 +96,8 @@ export type RequestId = number;
 export type RefusalCode = Extract<ErrorCode, 'payload_too_large' | 'id_conflict' | 'overloaded' | 'unavailable' | 'invalid_argument' | 'not_ready' | 'deadline_exceeded' | 'shutting_down'>;
 /** A seed that did not answer. */
 export interface FailedContact { readonly address: Address; readonly reason: string }
+/** Another process under our id: where it answered, and the epoch of its life. */
+export interface Namesake { readonly address: Address; readonly epoch: number }
 /** How a member answered a probe, if it did. */
 export type ProbeOutcome = 'acked' | 'acked-by-relay' | 'acked-by-stream' | 'failed';
 

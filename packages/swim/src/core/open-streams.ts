@@ -12,7 +12,14 @@ export type Conversation =
   | { readonly purpose: 'probe'; readonly to: Address; readonly seq: number }
   | { readonly purpose: 'verify'; readonly to: Address; readonly seq: number; readonly claim: Claim }
   | { readonly purpose: 'metadata'; readonly to: Address; readonly id: NodeId }
-  | { readonly purpose: 'message'; readonly to: Address; readonly request: RequestId };
+  | { readonly purpose: 'message'; readonly to: Address; readonly request: RequestId }
+  | InquiryConversation;
+
+/** `inquiry`: who do you hold under our id? `namesake`: are you there under our id? */
+export interface InquiryConversation {
+  readonly purpose: 'inquiry' | 'namesake';
+  readonly to: Address;
+}
 
 export interface SyncConversation {
   readonly purpose: 'sync';

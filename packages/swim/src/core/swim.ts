@@ -4,6 +4,7 @@ import { ClusterIdentity } from './cluster-identity.js';
 import { clusterTagOf, decodePacket, encodeMessage, type DecodeLimits } from './codec.js';
 import { Contacts } from './contacts.js';
 import { FullSync } from './full-sync.js';
+import { Inquiry } from './inquiry.js';
 import { earliest, later } from './instants.js';
 import { Joining } from './joining.js';
 import { Judgement, type Via } from './judgement.js';
@@ -14,7 +15,7 @@ import type { Rejection, RequestId, StreamId, SwimEffect, SwimEvent } from './me
 import { checkMetadata, metadataHash, ownMetadata } from './metadata.js';
 import { MetadataPulls } from './metadata-pulls.js';
 import { News } from './news.js';
-import { OpenStreams, type Conversation } from './open-streams.js';
+import { OpenStreams, type Conversation, type InquiryConversation } from './open-streams.js';
 import { resolveSwimOptions, type ResolvedSwimOptions, type SwimOptions } from './options.js';
 import { OwnLife } from './own-life.js';
 import { PacketWriter } from './packet-writer.js';
@@ -51,7 +52,7 @@ const datagramAcceptedBytesMax = 8_192;
  *     own-life          what we are, and refute                  roster         the view itself
  *     news              what rides, and gossip                   packet-writer  how it is sent
  *     full-sync, metadata-pulls, user-messages                   on open-streams
- *     joining, leaving, contacts                                 cluster-identity, stall-guard
+ *     inquiry, joining, leaving, contacts                        cluster-identity, stall-guard
  */
 export class SwimCore implements Core<SwimEvent, SwimEffect> {
   readonly #context: SwimContext;
@@ -68,6 +69,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
   readonly #pulls: MetadataPulls;
   readonly #judgement: Judgement;
   readonly #own: OwnLife;
+  readonly #inquiry: Inquiry;
   readonly #joining: Joining;
   readonly #contacts: Contacts;
   readonly #sync: FullSync;
@@ -97,6 +99,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
     this.#cluster = new ClusterIdentity(self.cluster, self.clusterId, context, this.#news);
     this.#writer = new PacketWriter(context, this.#cluster, this.#roster, identity, this.#news);
     this.#streams = new OpenStreams(context, this.#writer);
+    this.#inquiry = new Inquiry(context, this.#roster, this.#writer, this.#streams);
     this.#relays = new Relays(context, this.#roster, this.#writer);
     this.#pulls = new MetadataPulls(context, this.#roster, this.#writer, this.#streams);
     this.#prober = new Prober(context, this.#roster, this.#writer, this.#streams, random.fork('probes'), (id, now) => this.#judgement.accusationOf(id, now));
@@ -134,7 +137,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
   }
 
   nextWake(): Instant | undefined {
-    if (!this.#context.isTakingPart) return undefined;
+    if (!this.#context.isTakingPart) return this.#inquiry.isUnderWay ? earliest(this.#streams.nextDeadline, this.#inquiry.endAt) : undefined;
     if (this.#stalls.until !== undefined) return this.#stalls.until;
     return earliest(
       this.#prober.askAt, this.#prober.periodEndAt, this.#syncAt, this.#contactAt, this.#news.gossipAt,
@@ -151,6 +154,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
       case 'stream-closed':     return this.#streamOver(event.stream, event.reason, now);
       case 'join':              return this.#join(event.request, now);
       case 'leave':             return this.#leave(event.request, now);
+      case 'inquire':           return this.#inquire(event.request, now);
       case 'seeds-resolved':    return this.#contacts.setSeeds(event.addresses);
       case 'set-metadata':      return this.#own.setMetadata(event.request, event.bytes, now);
       case 'broadcast':         return this.#userMessages.broadcast(event, now);
@@ -168,7 +172,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
       if (now < this.#stalls.until) return;
       this.#judgeAgain(now);
     }
-    if (!this.#context.isTakingPart) return;
+    if (!this.#context.isTakingPart) return this.#inquireOn(now);
     this.#prober.askForHelp(now);
     if (this.#prober.periodEndAt <= now) this.#nextPeriod(now);
     for (const id of this.#suspicions.due(now)) this.#judgement.declareDead(id, now);
@@ -208,9 +212,25 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
     if (context.phase === 'superseded') return context.refuse(request, 'unavailable', `a newer process runs as ${this.#id}; start again with a higher epoch`);
     if (context.phase === 'leaving') return context.refuse(request, 'not_ready', 'the node is leaving; join once it has left');
     if (this.#joining.isUnderWay) return context.refuse(request, 'overloaded', 'the node is joining already');
+    this.#inquiry.abandon('not_ready', 'the node joins, which ends its inquiry');
     if (context.phase !== 'joined') this.#start(now);
-    const seeds = context.random.shuffle(this.#contacts.seeds).slice(0, seedsPerJoin);
-    this.#joining.begin(request, seeds, (seed) => this.#sync.begin(seed, true, now));
+    this.#joining.begin(request, this.#someSeeds(), (seed) => this.#sync.begin(seed, true, now));
+  }
+
+  #someSeeds(): readonly Address[] {
+    return this.#context.random.shuffle(this.#contacts.seeds).slice(0, seedsPerJoin);
+  }
+
+  #inquire(request: RequestId, now: Instant): void {
+    const context = this.#context;
+    if (context.phase !== 'idle' && context.phase !== 'left') return context.refuse(request, 'not_ready', 'the node takes part, so its id is spoken for; inquire before joining');
+    if (this.#inquiry.isUnderWay) return context.refuse(request, 'overloaded', 'the node is inquiring already');
+    this.#inquiry.begin(request, this.#someSeeds(), now);
+  }
+
+  #inquireOn(now: Instant): void {
+    for (const stream of this.#streams.due(now)) this.#streamLate(stream, now);
+    this.#inquiry.endWhenDue(now);
   }
 
   #start(now: Instant): void {
@@ -342,6 +362,7 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
   #onFrame(stream: StreamId, from: Address, bytes: Uint8Array, now: Instant): void {
     const conversation = this.#streams.get(stream);
     if (stream > 0 && !conversation) return;
+    if (conversation?.purpose === 'inquiry' || conversation?.purpose === 'namesake') return this.#answered(stream, conversation, from, bytes, now);
     const packet = this.#decode(from, bytes, 'stream', now);
     if (typeof packet === 'string') return this.#refuseFrame(stream, packet, now);
     this.#news.isQuiet = conversation?.purpose === 'sync' && conversation.joining;
@@ -351,6 +372,18 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
     else this.#serve(stream, packet, from, now);
     this.#news.isQuiet = false;
     this.#judgement.endFrame();
+  }
+
+  /** Of what is said to a node that does not take part, nothing is taken in: neither members nor the id of their cluster. */
+  #answered(stream: StreamId, conversation: InquiryConversation, from: Address, bytes: Uint8Array, now: Instant): void {
+    const outcome = decodePacket(bytes, this.#cluster.header, 'stream', this.#limits);
+    if (outcome.kind === 'packet') {
+      this.#streams.end(stream);
+      return this.#inquiry.heard(conversation, outcome.packet, now);
+    }
+    this.#context.reject(outcome.reason, from);
+    this.#closeStream(stream);
+    this.#streamOver(stream, outcome.reason, now);
   }
 
   #refuseFrame(stream: StreamId, reason: Rejection, now: Instant): void {
@@ -408,6 +441,10 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
         this.#streams.end(stream);
         if (message?.kind === 'metadata') this.#pulls.pulled(conversation.id, from, message);
         return;
+      case 'inquiry':
+      case 'namesake':
+        // Answered before anything is taken in.
+        return;
       case 'message':
         this.#streams.end(stream);
         return message?.kind === 'received' ? this.#context.complete(conversation.request) : this.#context.refuse(conversation.request, 'unavailable', 'the other side answered something else');
@@ -438,6 +475,8 @@ export class SwimCore implements Core<SwimEvent, SwimEffect> {
       case 'sync':     return conversation.joining ? this.#joining.contacted(conversation.to, reason) : undefined;
       case 'verify':   return this.#own.outbid(conversation.claim, now);
       case 'message':  return this.#context.refuse(conversation.request, 'unavailable', `the message was not acknowledged: ${reason}`);
+      case 'inquiry':
+      case 'namesake': return this.#inquiry.over(conversation, reason);
       // A probe has other ways, and metadata is pulled again later.
       case 'probe': case 'metadata': return;
       default:         return unreachable(conversation);

@@ -153,6 +153,18 @@ describe('a cluster on real sockets', () => {
     await rm(directory, { recursive: true });
   });
 
+  test('finds whoever answers under a name before it is taken, and nobody who died', async () => {
+    const [a, b] = await cluster(2);
+    const later = await start('n2', { seeds: [a.address] });
+    expect(await later.findNamesake()).toEqual({ address: b!.address, epoch: b!.self.epoch });
+    expect(a.members.get('n2')?.address).toBe(b!.address);
+    await b!.close();
+    expect(await later.findNamesake()).toBeUndefined();
+    await later.join();
+    await until(() => a.members.get('n2')?.address === later.address);
+    expect(await rejectionOf(later.findNamesake())).toMatchObject({ code: 'not_ready' });
+  });
+
   test('takes seeds from a function and from names', async () => {
     const a = await start('a');
     await a.join();

@@ -1,5 +1,5 @@
 import { Driver, EngramError, parseNodeId, unreachable, type Clock, type ClusterId, type NodeId, type Random } from '@engram/kernel';
-import { SwimCore, type Address, type FailedContact, type MemberChange as CoreMemberChange, type ProbeOutcome, type RequestId, type StreamId, type SwimEffect, type SwimEvent, type SwimOptions } from '../core/index.js';
+import { SwimCore, type Address, type FailedContact, type MemberChange as CoreMemberChange, type Namesake, type ProbeOutcome, type RequestId, type StreamId, type SwimEffect, type SwimEvent, type SwimOptions } from '../core/index.js';
 import { ChangeFeed } from './change-feed.js';
 import type { DatagramGuard } from './datagram-guard.js';
 import type { EpochFile } from './epoch-file.js';
@@ -138,6 +138,18 @@ export class SwimNode<M = Uint8Array> implements AsyncDisposable {
   /** This node as it is in its own view. */
   get self(): SwimMember<M> {
     return this.#views.member(this.#core.self());
+  }
+
+  /**
+   * Asks the seeds, without taking part, whether another process answers under the name of this node: the one that starts
+   * later would take the name over when it joins. Resolves with where it answers; with nothing when nobody does, or none of
+   * the seeds could be asked. A process that died is not found, also while the others hold it for alive. At most
+   * `streamTimeoutMs` twice, and shorter once a seed has answered. Rejects with `not_ready` once the node has joined.
+   */
+  async findNamesake({ signal }: Waiting = {}): Promise<Namesake | undefined> {
+    this.#checkOpen(signal);
+    await this.#resolveSeeds(signal);
+    return this.#request<Namesake | undefined>((request) => ({ kind: 'inquire', request }), signal);
   }
 
   /**
@@ -322,6 +334,7 @@ export class SwimNode<M = Uint8Array> implements AsyncDisposable {
       case 'probe-finished':     return this.#countProbe(effect.outcome, effect.rttMs);
       case 'rejected':           return this.#rejections.add(effect.reason, effect.from);
       case 'join-finished':      return this.#settle(effect.request)?.resolve({ contacted: effect.contacted, failed: effect.failed } as never);
+      case 'inquiry-finished':   return this.#settle(effect.request)?.resolve(effect.namesake as never);
       case 'leave-finished':     return this.#settle(effect.request)?.resolve({ confirmed: effect.confirmed } as never);
       case 'request-completed':  return this.#settle(effect.request)?.resolve(undefined as never);
       case 'request-refused':    return this.#settle(effect.request)?.reject(new EngramError(effect.code, effect.message));
