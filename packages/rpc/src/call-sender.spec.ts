@@ -32,7 +32,7 @@ function sender({ peer }: Called, options: Partial<CallSenderOptions> = {}): Cal
 }
 
 const call = (text: string, changes: Partial<SentCall> = {}): SentCall => ({ method: 'Store', request: Buffer.from(text), metadata: new Map([['traceparent', '00-1']]), timeoutMs: 5_000, ...changes });
-const upper: CallAnswerer = async (_method, request) => ({ outcome: 'answered', response: Buffer.from(request.toString().toUpperCase()) });
+const upper: CallAnswerer = async (_method, request) => ({ outcome: 'answered', response: Buffer.from(request.toString().toUpperCase()), metadata: undefined });
 const texts = (outcomes: readonly { readonly kind: string; readonly response?: Uint8Array }[]): string[] => outcomes.map(({ kind, response }) => (response === undefined ? kind : Buffer.from(response).toString()));
 
 /** Answers when it is told to. */
@@ -43,7 +43,7 @@ function slow(): { readonly answer: CallAnswerer; readonly heard: string[]; fini
     heard,
     answer: (_method, request) => new Promise((resolve) => {
       heard.push(request.toString());
-      held.set(request.toString(), () => resolve({ outcome: 'answered', response: Buffer.from(request) }));
+      held.set(request.toString(), () => resolve({ outcome: 'answered', response: Buffer.from(request), metadata: undefined }));
     }),
     finish: (text) => held.get(text)!(),
   };
@@ -81,7 +81,7 @@ test('the other node knows the metadata of the client, who passed the call on, a
   const seen: unknown[] = [];
   const near = sender(await called(async (method, _request, { metadata, getDeadline }) => {
     seen.push(method, metadata.get('traceparent'), metadata.get('x-engram-forwarded-by'), Math.round((Number(getDeadline()) - Date.now()) / 1_000));
-    return { outcome: 'answered', response: Buffer.alloc(0) };
+    return { outcome: 'answered', response: Buffer.alloc(0), metadata: undefined };
   }));
 
   await near.call(call('a', { timeoutMs: 60_000, metadata: new Map([['traceparent', '00-1'], ['x-engram-forwarded-by', 'n9'], ['no key', 'x']]) }));
