@@ -183,7 +183,7 @@ export class ReplicatedNode implements Journal, PlacementView, ClusterOperator {
 
   // ── For operators ────────────────────────────────────────────────────────────────────────────────────────────────
 
-  get strategy(): PlacementStrategy { return this.#options.founding.strategy; }
+  get strategy(): PlacementStrategy { return this.map()?.policies.strategy ?? this.#options.founding.strategy; }
 
   async operate(verb: Verb): Promise<{ readonly changed: boolean }> {
     if (!this.#running || this.#failure !== undefined) throw new EngramError('not_ready', this.#failure ?? 'This node belongs to no cluster yet.', { hint: 'GET /api/v1/cluster/health says what it waits for.' });

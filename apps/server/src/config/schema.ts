@@ -98,7 +98,7 @@ const cluster = z.object({
   }),
   placement: z.object({
     partitions: wholeNumber({ default: 1_024, min: 1, max: 65_536, description: 'Fixed when a cluster is formed.' }),
-    strategy: choice({ default: 'random', of: ['random', 'rack_aware', 'zone_aware'], description: 'What copies of one space are kept apart by.' }),
+    strategy: choice({ default: 'random', of: ['random', 'rack_aware', 'zone_aware'], description: 'What copies of one space are kept apart by. What a cluster is formed with; changed later by `replication/config`.' }),
     zone: optionalText({ lengthMax: labelLengthMax, description: 'The availability zone of this node.' }),
     rack: optionalText({ lengthMax: labelLengthMax, description: 'The rack of this node.' }),
   }),

@@ -88,8 +88,8 @@ export function repairFields({ membership, placement, operator }: Operated, map:
   };
 }
 
-export function replicationConfigFields({ policies: { factor, ack, partition } }: ClusterMap, { batchEntries }: ClusterOperator): Static<typeof schemas.ReplicationConfig> {
-  return { factor, copies: factor + 1, ack, partition_policy: partition, batch_size: batchEntries };
+export function replicationConfigFields({ policies: { factor, ack, partition } }: ClusterMap, { batchEntries, strategy }: ClusterOperator): Static<typeof schemas.ReplicationConfig> {
+  return { factor, copies: factor + 1, ack, partition_policy: partition, strategy, batch_size: batchEntries };
 }
 
 function imbalanceFields(map: ClusterMap, { plan }: MovesLeft): { readonly imbalance: number; readonly imbalance_planned: number; readonly imbalance_floor: number } {

@@ -138,14 +138,14 @@ describe('rebalancing', () => {
 
 describe('replication', () => {
   test('is configured for the cluster and for this node; the rest stays', async () => {
-    expect(await ask('GET', '/api/v1/cluster/replication/config')).toEqual({ status: 200, body: { factor: 2, copies: 3, ack: 'quorum', partition_policy: 'majority', batch_size: 100 } });
+    expect(await ask('GET', '/api/v1/cluster/replication/config')).toEqual({ status: 200, body: { factor: 2, copies: 3, ack: 'quorum', partition_policy: 'majority', strategy: 'zone_aware', batch_size: 100 } });
     expect(await ask('POST', '/api/v1/cluster/replication/config', { batch_size: 50 })).toMatchObject({ status: 200, body: { batch_size: 50 } });
     expect(operator.asked).toEqual([]);
-    await ask('POST', '/cluster/replication/config', { factor: 1, partition_policy: 'available' });
-    expect(operator.asked).toEqual([{ kind: 'set-policies', policies: { factor: 1, partition: 'available' } }]);
+    await ask('POST', '/cluster/replication/config', { factor: 1, partition_policy: 'available', strategy: 'rack_aware' });
+    expect(operator.asked).toEqual([{ kind: 'set-policies', policies: { factor: 1, partition: 'available', strategy: 'rack_aware' } }]);
   });
 
-  test.each([{}, { factor: 6 }, { factor: 1.5 }, { ack: 'most' }, { batch_size: 0 }, { batch_size: 5_000 }, { batchsize: 10 }, [], null])('is not configured by %j', async (body) => {
+  test.each([{}, { factor: 6 }, { factor: 1.5 }, { ack: 'most' }, { strategy: 'by_hand' }, { batch_size: 0 }, { batch_size: 5_000 }, { batchsize: 10 }, [], null])('is not configured by %j', async (body) => {
     expect(await ask('POST', '/cluster/replication/config', body)).toMatchObject({ status: 400 });
     expect([operator.asked, operator.batchEntries]).toEqual([[], 100]);
   });

@@ -4,6 +4,7 @@ import { defaultReplicationOptions } from '@engram/replication/core';
 import { Type } from 'typebox';
 import { oneOf } from './schemas.js';
 
+const strategies = ['random', 'rack_aware', 'zone_aware'] as const;
 const Node = Type.String({ description: 'A node id.' });
 const BlockedBy = Type.Array(Type.String(), { description: 'What keeps it from going on, in sentences.' });
 const Seconds = (description: string) => Type.Optional(Type.Number({ minimum: 0, description }));
@@ -87,6 +88,7 @@ export const ReplicationConfig = Type.Object(
     copies: Type.Integer({ description: 'The same with the primary.' }),
     ack: oneOf(['local', 'replica', 'quorum', 'all'], 'What a write waits for unless it or its space says otherwise, in the whole cluster.'),
     partition_policy: oneOf(['majority', 'available'], 'Whether a copy takes over when a majority of them cannot be reached, in the whole cluster.'),
+    strategy: oneOf(strategies, 'What copies are kept apart by, in the whole cluster.'),
     batch_size: Type.Integer({ description: 'Entries in one message to a replica: of this node, until it is started again.' }),
   },
   { $id: 'ReplicationConfig', description: 'How this cluster replicates.' },
@@ -97,6 +99,7 @@ export const ReplicationConfigPatch = Type.Object(
     factor: Type.Optional(Type.Integer({ minimum: 0, maximum: factorMax })),
     ack: Type.Optional(oneOf(['local', 'replica', 'quorum', 'all'], 'For the whole cluster.')),
     partition_policy: Type.Optional(oneOf(['majority', 'available'], 'For the whole cluster.')),
+    strategy: Type.Optional(oneOf(strategies, 'For the whole cluster. Copies move until they stand so.')),
     batch_size: Type.Optional(Type.Integer({ minimum: 1, maximum: defaultReplicationOptions.windowEntries, description: 'Of this node only, until it is started again.' })),
   },
   { $id: 'ReplicationConfigPatch', additionalProperties: false, minProperties: 1, description: 'What is to be different; the rest stays.' },

@@ -284,7 +284,7 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
     const isAsked = map.roster.some(({ state }) => state === 'decommissioning');
     if ((!isAsked && !this.#neighbours.isCalm(calmMs, now)) || (this.#plannedAt !== undefined && msBetween(this.#plannedAt, now) < planEveryMs)) return;
     this.#plannedAt = now;
-    const { content, handOvers } = nextMoves(map, (id) => this.#neighbours.isAlive(id), strategy, movesMax);
+    const { content, handOvers } = nextMoves(map, (id) => this.#neighbours.isAlive(id), map.policies.strategy ?? strategy, movesMax);
     for (const { partition, from, to } of handOvers) {
       if (from === this.#id) this.#keeper.handOver(map, partition, to, now);
       else this.#send(from, { kind: 'hand-over', partition, to });
@@ -300,7 +300,7 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
     if (cards.length < founding.expect && !this.#neighbours.hasWaited(foundingWaitMs, now)) return;
     const roster: RosterNode[] = cards.map((card) => ({ ...card, state: 'active' as const })).sort((a, b) => (a.id < b.id ? -1 : 1));
     const { factor, ack, partition, partitions, strategy } = founding;
-    const content: MapContent = { clusterId: this.#clusterId as ClusterId, policies: { factor, ack, partition }, roster, table: firstTable(roster, partitions, { factor }, { strategy }) };
+    const content: MapContent = { clusterId: this.#clusterId as ClusterId, policies: { factor, ack, partition, strategy }, roster, table: firstTable(roster, partitions, { factor }, { strategy }) };
     checkMap(content);
     this.#seat.found(content, (at) => this.#askRegister(at));
   }

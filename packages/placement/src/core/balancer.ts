@@ -1,9 +1,6 @@
 import { OptionsError, type NodeId } from '@engram/kernel';
-import type { ClusterPolicies, PartitionPlacement, RosterNode } from './cluster-map.js';
+import type { ClusterPolicies, PartitionPlacement, PlacementStrategy, RosterNode } from './cluster-map.js';
 import { fairShares } from './fair-shares.js';
-
-/** Which nodes count as failing together: each by itself, those of one rack, those of one zone. A node without the label stands alone. */
-export type PlacementStrategy = 'random' | 'rack_aware' | 'zone_aware';
 
 /** What a plan is to keep apart, and how even it has to be. */
 export interface BalanceOptions {

@@ -15,7 +15,7 @@ describe('as bytes', () => {
   test('a map reads as it was written, with everything a partition may carry', () => {
     const table = [placed(), placed({ epoch: 300_000, provisional: true }), placed({ deposed: { nodes: [d, parseNodeId('gone')], since: 70 } }), placed({ moving: { from: c, to: d } }), placed({ moving: { from: undefined, to: d } }), placed({ replicas: [] })];
     expect(clusterMapCodec.decode(clusterMapCodec.encode(content(table)))).toEqual(content(table));
-    const more = { ...content(table), removed: [{ id: parseNodeId('gone'), storageId: 'disk-gone' }], movesPaused: true as const };
+    const more = { ...content(table), removed: [{ id: parseNodeId('gone'), storageId: 'disk-gone' }], movesPaused: true as const, policies: { ...policies, strategy: 'rack_aware' as const } };
     expect(clusterMapCodec.decode(clusterMapCodec.encode(more))).toEqual(more);
   });
 

@@ -20,6 +20,9 @@ export interface RosterNode {
   readonly state: NodeState;
 }
 
+/** Which nodes count as failing together: each by itself, those of one rack, those of one zone. A node without the label stands alone. */
+export type PlacementStrategy = 'random' | 'rack_aware' | 'zone_aware';
+
 /** What holds for every partition unless its space says otherwise. */
 export interface ClusterPolicies {
   /** Replicas besides the primary: 2 makes 3 copies. 0 to `factorMax`. */
@@ -27,6 +30,8 @@ export interface ClusterPolicies {
   readonly ack: 'local' | 'replica' | 'quorum' | 'all';
   /** Whether copies cut off from a majority still accept writes. */
   readonly partition: 'majority' | 'available';
+  /** What copies are kept apart by. In the map, so that whoever plans plans alike; absent, whoever plans has an own idea of it. */
+  readonly strategy?: PlacementStrategy;
 }
 
 /** Where one partition lives. */
@@ -173,7 +178,7 @@ export function mapChanges(before: ClusterMap, after: ClusterMap): readonly MapC
   for (const node of before.roster) if (!now.has(node.id)) changes.push({ kind: 'node-removed', node });
   if (!sameVoters(before.voters, after.voters)) changes.push({ kind: 'voters-changed', before: before.voters, voters: after.voters });
   const [was, is] = [before.policies, after.policies];
-  if (was.factor !== is.factor || was.ack !== is.ack || was.partition !== is.partition) changes.push({ kind: 'policies-changed', before: was, policies: is });
+  if (was.factor !== is.factor || was.ack !== is.ack || was.partition !== is.partition || was.strategy !== is.strategy) changes.push({ kind: 'policies-changed', before: was, policies: is });
   if (before.movesPaused !== after.movesPaused) changes.push({ kind: after.movesPaused ? 'moves-paused' : 'moves-resumed' });
   for (const [partition, placement] of after.table.entries()) {
     const earlier = before.table[partition];

@@ -60,6 +60,7 @@ export {
   type MapContent,
   type NodeState,
   type PartitionPlacement,
+  type PlacementStrategy,
   type RemovedNode,
   type RosterNode,
 } from './cluster-map.js';
@@ -79,7 +80,6 @@ export {
   type BalanceOptions,
   type MovePreview,
   type PlacementPlan,
-  type PlacementStrategy,
   type TargetPlacement,
 } from './balancer.js';
 export { fairShares } from './fair-shares.js';

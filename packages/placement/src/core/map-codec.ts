@@ -1,5 +1,5 @@
 import { isClusterId, isNodeId, type NodeId } from '@engram/kernel';
-import { addressesMax, addressLengthMax, copiesOf, factorMax, labelLengthMax, mapProblem, partitionsMax, removedMax, rosterMax, type ClusterPolicies, type MapContent, type NodeState, type PartitionPlacement, type RemovedNode, type RosterNode } from './cluster-map.js';
+import { addressesMax, addressLengthMax, copiesOf, factorMax, labelLengthMax, mapProblem, partitionsMax, removedMax, rosterMax, type ClusterPolicies, type MapContent, type NodeState, type PartitionPlacement, type PlacementStrategy, type RemovedNode, type RosterNode } from './cluster-map.js';
 import { isCount, isText, packPlain, unpackPlain, type PlainItem } from './plain-msgpack.js';
 import type { ValueCodec } from './register-codec.js';
 
@@ -14,6 +14,7 @@ export const clusterMapCodec: ValueCodec<MapContent> = Object.freeze({ encode: e
 const mapVersion = 2;
 const acks: readonly ClusterPolicies['ack'][] = ['local', 'replica', 'quorum', 'all'];
 const partitionPolicies: readonly ClusterPolicies['partition'][] = ['majority', 'available'];
+const strategies: readonly PlacementStrategy[] = ['random', 'rack_aware', 'zone_aware'];
 const states: readonly NodeState[] = ['active', 'draining', 'decommissioning'];
 const depthMax = 5;
 /** Above the number of copies, in the byte that begins a partition. */
@@ -33,7 +34,7 @@ function encodeMap({ clusterId, policies, roster, removed = [], movesPaused, tab
   };
   const bytes: number[] = [];
   for (const placement of table) writePlacement(bytes, placement, indexOf);
-  const policyItems = [policies.factor, acks.indexOf(policies.ack), partitionPolicies.indexOf(policies.partition), movesPaused ? 1 : 0];
+  const policyItems = [policies.factor, acks.indexOf(policies.ack), partitionPolicies.indexOf(policies.partition), movesPaused ? 1 : 0, policies.strategy === undefined ? 0 : 1 + strategies.indexOf(policies.strategy)];
   return packPlain([mapVersion, clusterId, policyItems, roster.map(nodeItems), removed.map(({ id, storageId }) => [id, storageId]), strangers, table.length, Uint8Array.from(bytes)]);
 }
 
@@ -76,11 +77,12 @@ function removedOf(items: unknown): RemovedNode[] | undefined {
 }
 
 function policiesOf(item: unknown): ClusterPolicies | undefined {
-  if (!Array.isArray(item) || item.length !== 4) return undefined;
-  const [factor, ackIndex, partitionIndex, paused] = item as unknown[];
-  if (!isCount(factor, 0, factorMax) || !isCount(ackIndex) || !isCount(partitionIndex) || !isCount(paused, 0, 1)) return undefined;
+  if (!Array.isArray(item) || item.length !== 5) return undefined;
+  const [factor, ackIndex, partitionIndex, paused, strategyIndex] = item as unknown[];
+  if (!isCount(factor, 0, factorMax) || !isCount(ackIndex) || !isCount(partitionIndex) || !isCount(paused, 0, 1) || !isCount(strategyIndex, 0, strategies.length)) return undefined;
   const [ack, partition] = [acks[ackIndex], partitionPolicies[partitionIndex]];
-  return ack === undefined || partition === undefined ? undefined : { factor, ack, partition };
+  const strategy = strategies[strategyIndex - 1];
+  return ack === undefined || partition === undefined ? undefined : { factor, ack, partition, ...(strategy && { strategy }) };
 }
 
 function writePlacement(bytes: number[], placement: PartitionPlacement, indexOf: (id: NodeId) => number): void {

@@ -213,8 +213,8 @@ function replicationOperations(server: HttpServer, context: RouteContext): void 
       async (request) => {
         refuseOtherSites(request);
         mapOf(context);
-        const { factor, ack, partition_policy, batch_size } = request.body as { factor?: number; ack?: 'local' | 'replica' | 'quorum' | 'all'; partition_policy?: 'majority' | 'available'; batch_size?: number };
-        const policies = { ...(factor !== undefined && { factor }), ...(ack !== undefined && { ack }), ...(partition_policy !== undefined && { partition: partition_policy }) };
+        const { factor, ack, partition_policy, strategy, batch_size } = request.body as { strategy?: 'random' | 'rack_aware' | 'zone_aware'; factor?: number; ack?: 'local' | 'replica' | 'quorum' | 'all'; partition_policy?: 'majority' | 'available'; batch_size?: number };
+        const policies = { ...(factor !== undefined && { factor }), ...(ack !== undefined && { ack }), ...(partition_policy !== undefined && { partition: partition_policy }), ...(strategy !== undefined && { strategy }) };
         if (Object.keys(policies).length > 0) await operator.operate({ kind: 'set-policies', policies });
         if (batch_size !== undefined) operator.batchEntries = batch_size;
         return replicationConfigFields(mapOf(context), operator);
