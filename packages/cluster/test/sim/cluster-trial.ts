@@ -133,7 +133,7 @@ export class ClusterTrial {
     world.run({ untilMs });
     world.network.heal();
     // Whoever was told to stop may take its time.
-    world.run({ untilMs: untilMs + 1_000 });
+    world.run({ untilMs: untilMs + 2_500 });
     for (const node of this.cluster.nodes) if (!node.alive) node.restart();
     this.#judge();
   }
