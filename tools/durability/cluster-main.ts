@@ -7,6 +7,7 @@
  * writes a second the clients aim at all together. Writes and faults go on together until as many writes as asked for are
  * acknowledged and as many faults as asked for are over, or `--limit-minutes` have passed. `--away` is how many nodes are
  * away at once at most, never more than a minority; with two of five away some spaces have one copy of three left, and wait.
+ * `--join` has one more node join meanwhile, and `--decommission` takes one out; with `--kills 0 --stops 0` no read may fail.
  * Kills are of processes: what was written survives them, synced or not. Power cuts are simulated in the laws of
  * @engram/replication.
  */
@@ -16,10 +17,12 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Random } from '@engram/kernel';
+import { change } from './changes.js';
 import { DrillClient, type PlacedAttempt } from './drill-client.js';
 import { DrillCluster, within } from './drill-cluster.js';
 import { Nemesis, type Outage } from './nemesis.js';
 import { readBack, type SpaceOfDrill } from './read-back.js';
+import { Readers } from './readers.js';
 
 const { values } = parseArgs({
   options: {
@@ -33,6 +36,8 @@ const { values } = parseArgs({
     spaces: { type: 'string', default: '24' },
     rate: { type: 'string', default: '100' },
     away: { type: 'string' },
+    join: { type: 'boolean', default: false },
+    decommission: { type: 'boolean', default: false },
     'limit-minutes': { type: 'string', default: '30' },
     directory: { type: 'string' },
     'keep-data': { type: 'boolean', default: false },
@@ -51,7 +56,9 @@ const attempts: PlacedAttempt[] = [];
 const names = Array.from({ length: Number(values.spaces) }, (_, at) => `drill-${at}`);
 let operations = 0;
 let acknowledged = 0;
-let nemesisDone = false;
+let changed = false;
+let over = false;
+const isOver = (): boolean => over && acknowledged >= writes;
 
 function newAttempt(space: string, draws: Random, named: boolean): PlacedAttempt {
   const token = `${values.seed}-${(operations += 1)}`;
@@ -63,7 +70,7 @@ function newAttempt(space: string, draws: Random, named: boolean): PlacedAttempt
 /** One client: mostly stores, now and then forgets one of its own, at its share of the rate. */
 async function write(client: DrillClient, draws: Random): Promise<void> {
   const own: PlacedAttempt[] = [];
-  while (!nemesisDone || acknowledged < writes) {
+  while (!isOver()) {
     const due = performance.now() + (writers / rate) * 1_000 * 2 * draws.float();
     if (own.length > 10 && draws.chance(0.1)) {
       const attempt = draws.pick(own);
@@ -118,19 +125,27 @@ async function drill(cluster: DrillCluster): Promise<string[]> {
   const client = new DrillClient(cluster);
   const spaces = await place(cluster, client);
   const draws = random.fork('probes');
+  const progress = (text: string): void => console.log(`${seconds(began)}: ${text}, ${count('ok')} acknowledged, ${attempts.length} attempted, open ${JSON.stringify(client.counts)}`);
   const nemesis = new Nemesis(cluster, client, {
     kills, stops, spaces, away, random: random.fork('nemesis'),
-    goOn: () => acknowledged < writes,
+    goOn: () => acknowledged < writes || !changed,
     newProbe: (space) => newAttempt(space, draws, false),
-    progress: (text) => console.log(`${seconds(began)}: ${text}, ${count('ok')} acknowledged, ${attempts.length} attempted, open ${JSON.stringify(client.counts)}`),
+    progress,
   });
   const writing = Array.from({ length: writers }, (_, at) => write(client, random.fork(`writer-${at}`)));
-  await nemesis.run();
-  nemesisDone = true;
-  await Promise.all(writing);
-  console.log(`${seconds(began)}: all faults are over, ${count('ok')} acknowledged, ${count('info')} open; healing`);
+  const readers = new Readers(cluster, client, attempts);
+  const reading = readers.run(random.fork('readers'), isOver);
+  const changing = change(cluster, { join: values.join, decommission: values.decommission, random: random.fork('changes'), progress })
+    .catch((error: Error) => void nemesis.complaints.push(error.message))
+    .finally(() => (changed = true));
+  await Promise.all([nemesis.run(), changing]);
+  over = true;
+  await Promise.all([...writing, reading]);
+  progress('faults and changes are over; healing');
 
   const violations = nemesis.complaints.map((text) => `stuck: ${text}`);
+  // With nodes that are killed and stopped some reads find nobody; without, there is no excuse.
+  if (kills + stops === 0) violations.push(...readers.failed.map((text) => `failed read: ${text}`));
   const healing = performance.now();
   await cluster.healthy(90_000).then(
     () => console.log(`healed within ${seconds(healing)}; reading back`),
@@ -142,6 +157,7 @@ async function drill(cluster: DrillCluster): Promise<string[]> {
   console.log([
     `seed ${values.seed} · ${nodes} nodes, at most ${away} away, ${nemesis.kills} kills, ${nemesis.stops} stops · ack=${values.ack} · ${seconds(began)}`,
     `writes: ${attempts.length} attempted, ${count('ok')} acknowledged, ${count('info')} open, ${count('fail')} refused, ${attempts.filter(({ forgotten }) => forgotten === 'ok').length} forgotten · ${JSON.stringify(client.counts)}`,
+    `reads meanwhile: ${readers.reads}, failed ${readers.failed.length}`,
     `kill to writable again: ${describe(alone)} (nobody else away, no quick restart)`,
     `                        ${describe(nemesis.outages)} (all)`,
     `violations: ${violations.length}${kindsOf(violations)}`,

@@ -63,15 +63,15 @@ export class DrillClient {
     else if (!again.has(status)) this.oddities.push(`forgetting ${attempt.id} in ${attempt.space} was answered ${status} ${JSON.stringify(body)}`);
   }
 
-  /** One try at one node, for a probe. */
-  async tryStore(attempt: PlacedAttempt, node: DrillNode): Promise<DrillNode | boolean> {
+  /** One try at one node, for a probe. @returns Whether it was stored; if not, what was said instead, and who was named. */
+  async tryStore(attempt: PlacedAttempt, node: DrillNode): Promise<{ readonly stored: boolean; readonly said: string; readonly named: DrillNode | undefined }> {
     const { token, content, space } = attempt;
     const { status, body } = await this.#call(node, { method: 'POST', path: '/api/v1/memory', body: { content, memory_space: space }, headers: { 'idempotency-key': token } }, 1_500);
     if (status === 200 || status === 201) {
       this.#acknowledged(attempt, body);
-      return true;
+      return { stored: true, said: '', named: undefined };
     }
-    return (status === 421 ? this.#cluster.named(body?.error?.node) : undefined) ?? false;
+    return { stored: false, said: `${node.name} answers ${status} ${JSON.stringify(body?.error)}`, named: status === 421 ? this.#cluster.named(body?.error?.node) : undefined };
   }
 
   /**

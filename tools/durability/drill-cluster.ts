@@ -1,5 +1,5 @@
 /** The nodes of a drill: started, killed, stopped and continued by their own process ids, and asked what they think. */
-import { appendFileSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Agent, request } from 'undici';
@@ -11,6 +11,8 @@ export interface DrillNode {
   readonly swimPort: number;
   process: ClusterNodeProcess;
   state: 'up' | 'down' | 'stopped';
+  /** Faults pass it by: it is coming or going. */
+  spared: boolean;
 }
 
 /** As `/api/v1/cluster/partitions` has it. */
@@ -35,12 +37,12 @@ export interface DrillClusterOptions {
 }
 
 export class DrillCluster {
-  readonly nodes: readonly DrillNode[];
   readonly directory: string;
   /** What every store is acknowledged at. */
   readonly ack: string;
   /** Keeps connections, and gives up on what stands still. */
   readonly agent = new Agent({ connections: 64, connectTimeout: 2_000, headersTimeout: 30_000, bodyTimeout: 30_000 });
+  readonly #nodes: DrillNode[];
   readonly #processes: ClusterProcesses;
   readonly #environment: Readonly<Record<string, string>>;
 
@@ -58,7 +60,7 @@ export class DrillCluster {
     };
     const starting = ports.map(async (swimPort, at): Promise<DrillNode> => {
       const name = `node-${at + 1}`;
-      return { name, swimPort, process: await processes.start({ name, swimPort, environment }), state: 'up' };
+      return { name, swimPort, process: await processes.start({ name, swimPort, environment, logFile: logOf(directory, name) }), state: 'up', spared: false };
     });
     let cluster: DrillCluster | undefined;
     try {
@@ -71,12 +73,16 @@ export class DrillCluster {
     }
   }
 
-  private constructor({ directory, ack }: DrillClusterOptions, processes: ClusterProcesses, environment: Readonly<Record<string, string>>, nodes: readonly DrillNode[]) {
+  private constructor({ directory, ack }: DrillClusterOptions, processes: ClusterProcesses, environment: Readonly<Record<string, string>>, nodes: DrillNode[]) {
     this.directory = directory;
     this.ack = ack;
     this.#processes = processes;
     this.#environment = environment;
-    this.nodes = nodes;
+    this.#nodes = nodes;
+  }
+
+  get nodes(): readonly DrillNode[] {
+    return this.#nodes;
   }
 
   get up(): readonly DrillNode[] {
@@ -87,10 +93,24 @@ export class DrillCluster {
     return this.nodes.find((node) => node.name === name);
   }
 
+  /** One more, with nothing on its disk, that finds the others by the seeds they have. Resolves when it says that it is ready. */
+  async join(name: string): Promise<DrillNode> {
+    const [swimPort] = (await freePorts(1)) as [number];
+    const node: DrillNode = { name, swimPort, process: await this.#start(name, swimPort), state: 'up', spared: true };
+    await this.ready(node, 60_000);
+    this.#nodes.push(node);
+    return node;
+  }
+
+  /** It is asked for nothing any more, and stops as a supervisor stops it. */
+  async dismiss(node: DrillNode): Promise<void> {
+    this.#nodes.splice(this.#nodes.indexOf(node), 1);
+    await this.kill(node, 'SIGTERM');
+  }
+
   async kill(node: DrillNode, signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): Promise<void> {
     node.state = 'down';
     await node.process.kill(signal);
-    this.#keepLog(node);
   }
 
   /** With the data it had; resolves when it says that it is ready. */
@@ -98,7 +118,7 @@ export class DrillCluster {
     const { name, swimPort } = node;
     for (let tries = 1; ; tries += 1) {
       try {
-        node.process = await this.#processes.start({ name, swimPort, environment: this.#environment });
+        node.process = await this.#start(name, swimPort);
         break;
       } catch (error) {
         // Another process may hold one of its ports for a moment; anything else is a finding.
@@ -122,7 +142,7 @@ export class DrillCluster {
   }
 
   async ready(node: DrillNode, limitMs: number): Promise<void> {
-    await within(limitMs, `${node.name} is not ready`, async () => (await this.#ask(node, '/readyz')) !== undefined);
+    await within(limitMs, `${node.name} is not ready`, async () => (await this.ask(node, '/readyz')) !== undefined);
   }
 
   /** All nodes see all others, all copies are as far as their primaries, and every partition is led by somebody who may. */
@@ -133,7 +153,7 @@ export class DrillCluster {
   /** Who holds what, as any node that answers knows it. */
   async partitions(): Promise<readonly PlacedPartition[]> {
     for (const node of this.up) {
-      const table = await this.#ask<PlacedPartition[]>(node, '/api/v1/cluster/partitions');
+      const table = await this.ask<PlacedPartition[]>(node, '/api/v1/cluster/partitions');
       if (table !== undefined && table.length > 0) return table;
     }
     return [];
@@ -141,31 +161,34 @@ export class DrillCluster {
 
   /** What a node's own copies hold. */
   async spacesOn(node: DrillNode): Promise<readonly PlacedSpace[]> {
-    return (await this.#ask<{ spaces: PlacedSpace[] }>(node, '/api/v1/cluster/spaces'))?.spaces ?? [];
+    return (await this.ask<{ spaces: PlacedSpace[] }>(node, '/api/v1/cluster/spaces'))?.spaces ?? [];
   }
 
-  async close(): Promise<void> {
-    for (const node of this.nodes) this.#keepLog(node);
-    await this.#processes.close();
-    await this.agent.destroy();
-  }
-
-  /** What it printed last, for whoever looks into a violation. */
-  #keepLog({ name, process }: DrillNode): void {
-    appendFileSync(join(this.directory, 'logs', `${name}.log`), `── process ${process.pid}\n${process.output()}\n`);
-  }
-
-  /** Undefined for anything but 200. */
-  async #ask<Answer>({ process }: DrillNode, path: string): Promise<Answer | undefined> {
+  /** Undefined for anything but 200 and 202. */
+  async ask<Answer>({ process }: DrillNode, path: string, method: 'GET' | 'POST' = 'GET'): Promise<Answer | undefined> {
     try {
-      const { statusCode, body } = await request(`${process.url}${path}`, { dispatcher: this.agent, signal: AbortSignal.timeout(3_000) });
+      const { statusCode, body } = await request(`${process.url}${path}`, { method, dispatcher: this.agent, signal: AbortSignal.timeout(3_000) });
       const text = await body.text();
-      if (statusCode !== 200) return undefined;
+      if (statusCode !== 200 && statusCode !== 202) return undefined;
       return (text.startsWith('{') || text.startsWith('[') ? JSON.parse(text) : text) as Answer;
     } catch {
       return undefined;
     }
   }
+
+  async close(): Promise<void> {
+    await this.#processes.close();
+    await this.agent.destroy();
+  }
+
+  /** All that it prints is kept, for whoever looks into a violation. */
+  #start(name: string, swimPort: number): Promise<ClusterNodeProcess> {
+    return this.#processes.start({ name, swimPort, environment: this.#environment, logFile: logOf(this.directory, name) });
+  }
+}
+
+function logOf(directory: string, name: string): string {
+  return join(directory, 'logs', `${name}.log`);
 }
 
 /** Asks until it holds. @throws Error with what was waited for when the time is up. */

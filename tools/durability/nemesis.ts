@@ -94,8 +94,9 @@ export class Nemesis {
   /** Whoever leads a space, more often than not: those that were away lead nothing, and killing them only shows that they catch up. */
   #victim(table: readonly PlacedPartition[], draws: Random): DrillNode {
     const leader = this.#cluster.named(placementOf(table, draws.pick(this.#options.spaces).partition)?.primary);
-    if (leader && !this.#busy.has(leader) && draws.chance(0.7)) return leader;
-    return draws.pick(this.#cluster.nodes.filter((each) => !this.#busy.has(each)));
+    const free = this.#cluster.nodes.filter((each) => !this.#busy.has(each) && !each.spared);
+    if (leader && free.includes(leader) && draws.chance(0.7)) return leader;
+    return draws.pick(free);
   }
 
   async #killAndRestart(node: DrillNode, draws: Random): Promise<void> {
@@ -122,17 +123,19 @@ export class Nemesis {
   /** Asks every 20 ms until the space takes a write that was sent after the kill. */
   async #probe(killed: DrillNode, space: string, from: number, othersAway: number, quickRestart: boolean, draws: Random): Promise<void> {
     let named: DrillNode | undefined;
+    let said = '';
     while (performance.now() - from < outageLimitMs) {
       const node = named ?? draws.pick(this.#cluster.up.length > 0 ? this.#cluster.up : this.#cluster.nodes);
       const answer = await this.#client.tryStore(this.#options.newProbe(space), node);
-      if (answer === true) {
+      if (answer.stored) {
         this.outages.push({ node: killed.name, space, writableMs: performance.now() - from, othersAway, quickRestart });
         return;
       }
-      named = answer === false || answer === node ? undefined : answer;
+      said = answer.said;
+      named = answer.named === node ? undefined : answer.named;
       await pause(20);
     }
-    this.complaints.push(`${space} took no write for ${outageLimitMs} ms after ${killed.name} was killed, with ${othersAway} others away`);
+    this.complaints.push(`until ${new Date().toISOString()} ${space} took no write for ${outageLimitMs} ms after ${killed.name} was killed, with ${othersAway} others away; at last ${said}`);
   }
 }
 
