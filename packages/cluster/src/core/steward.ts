@@ -1,5 +1,5 @@
 import type { NodeId } from '@engram/kernel';
-import { contentOf, copiesOf, planPlacement, previewMoves, type ClusterMap, type MapContent, type PartitionPlacement, type PlacementStrategy, type RosterNode, type TargetPlacement, type Voter } from '@engram/placement/core';
+import { contentOf, copiesOf, isSameNode, planPlacement, previewMoves, type ClusterMap, type MapContent, type PartitionPlacement, type PlacementStrategy, type RosterNode, type TargetPlacement, type Voter } from '@engram/placement/core';
 import type { NodeCard } from './cluster-messages.js';
 import { isRemoved } from './verbs.js';
 
@@ -45,7 +45,7 @@ export function nextVoters(map: ClusterMap, isAlive: (node: NodeId) => boolean):
 export function enrolled(map: ClusterMap, card: NodeCard): MapContent | undefined {
   if (isRemoved(map, card.id, card.storageId)) return undefined;
   const known = map.roster.find(({ id }) => id === card.id);
-  if (known && isSameCard(known, card)) return undefined;
+  if (known && isSameNode(known, { ...card, state: known.state })) return undefined;
   // With another disk it is another holder of whatever it held: that has to be given up first, each by its primary.
   const holds = ({ moving, ...placement }: PartitionPlacement): boolean => moving?.to === card.id || copiesOf(placement).includes(card.id);
   if (known && known.storageId !== card.storageId && map.table.some(holds)) return undefined;
@@ -100,9 +100,4 @@ export function nextMoves(map: ClusterMap, isAlive: (node: NodeId) => boolean, s
 /** Nodes that are primary of something and gone. */
 export function orphanMakers({ table }: ClusterMap, isGone: (node: NodeId) => boolean): readonly NodeId[] {
   return [...new Set(table.map(({ primary }) => primary))].filter(isGone).sort();
-}
-
-function isSameCard(node: NodeCard, card: NodeCard): boolean {
-  const addresses = (of: NodeCard): string => JSON.stringify(Object.entries(of.addresses).sort(([a], [b]) => (a < b ? -1 : 1)));
-  return node.storageId === card.storageId && node.zone === card.zone && node.rack === card.rack && node.capacity === card.capacity && addresses(node) === addresses(card);
 }

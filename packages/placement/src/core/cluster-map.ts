@@ -202,7 +202,8 @@ function placementChanges(partition: number, before: PartitionPlacement, after: 
   return changes;
 }
 
-function isSameNode(a: RosterNode, b: RosterNode): boolean {
+/** Whether nothing is different, however the addresses are ordered. */
+export function isSameNode(a: RosterNode, b: RosterNode): boolean {
   const addresses = (node: RosterNode): string => JSON.stringify(Object.entries(node.addresses).toSorted(([x], [y]) => (x < y ? -1 : 1)));
   return a.storageId === b.storageId && a.zone === b.zone && a.rack === b.rack && a.capacity === b.capacity && a.state === b.state && addresses(a) === addresses(b);
 }

@@ -48,6 +48,7 @@ export {
   copiesMax,
   copiesOf,
   factorMax,
+  isSameNode,
   labelLengthMax,
   mapChanges,
   mapProblem,

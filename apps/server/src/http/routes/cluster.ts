@@ -7,12 +7,10 @@ import * as schemas from '../cluster-schemas.js';
 import { EventStream } from '../event-stream.js';
 import { refuseOtherSites } from '../other-sites.js';
 import { ref } from '../schemas.js';
+import { routesOf } from './routes-of.js';
 
 const tags = ['Cluster'];
 const alone = 'A node that runs alone answers as a cluster of itself, with `mode` `single`.';
-
-/** Each route under its own name and under the short one that scripts use. */
-const routesOf = (name: string, operationId: string) => [[`/api/v1/cluster/${name}`, operationId], [`/cluster/${name}`, `${operationId}Alias`]] as const;
 
 export function clusterRoutes(server: HttpServer, { membership, effectiveConfig, engine, placement }: RouteContext): void {
   for (const [url, operationId] of routesOf('members', 'clusterMembers')) {

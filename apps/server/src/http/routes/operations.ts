@@ -7,14 +7,12 @@ import { dutyFields, rebalancePlanFields, rebalanceStartedFields, rebalanceStatu
 import * as schemas from '../operation-schemas.js';
 import { refuseOtherSites } from '../other-sites.js';
 import { ref } from '../schemas.js';
+import { routesOf } from './routes-of.js';
 
 const tags = ['Operations'];
 const errors = ['not_ready', 'node_not_found', 'precondition_failed', 'unavailable', 'overloaded'] as const;
 const NodeParams = Type.Object({ id: Type.String() });
 const anyNode = 'Any node may be asked; a majority of the voters agrees on it. Asked again it changes nothing more.';
-
-/** Each route under its own name and under the short one that scripts use. */
-const routesOf = (name: string, operationId: string) => [[`/api/v1/cluster/${name}`, operationId], [`/cluster/${name}`, `${operationId}Alias`]] as const;
 
 /** What operators ask of a cluster: through any of its nodes, answered at once, followed by asking again. */
 export function operationRoutes(server: HttpServer, context: RouteContext): void {

@@ -2,13 +2,14 @@ import type { HttpServer, RouteContext } from '../context.js';
 import { balanceFields, lagFields, partitionFields, placedSpaceFields, replicationFields } from '../placement-fields.js';
 import * as schemas from '../placement-schemas.js';
 import { ref } from '../schemas.js';
+import { routesOf } from './routes-of.js';
 
 const tags = ['Placement'];
 
 /** Who holds what. A node that runs alone answers for itself. */
 export function placementRoutes(server: HttpServer, { engine, membership, placement }: RouteContext): void {
   const get = (name: string, operationId: string, summary: string, schema: object, answer: () => unknown): void => {
-    for (const [url, id] of [[`/api/v1/cluster/${name}`, operationId], [`/cluster/${name}`, `${operationId}Alias`]] as const) {
+    for (const [url, id] of routesOf(name, operationId)) {
       server.get(url, { schema: { operationId: id, tags, summary, response: { 200: schema } } }, answer as never);
     }
   };
