@@ -5,7 +5,7 @@ import {
 } from '@engram/placement/core';
 import { ReplicationCore, type Checksum, type PartitionStatus, type ReplicationEffect, type ReplicationEvent, type ReplicationOptions, type ReplicationStart, type ReplicationStatus, type CountersSnapshot, type Lsn, type SessionToken } from '@engram/replication/core';
 import type { ClusterEffect, ClusterEvent, FoundingPolicies, NodeCard, SeenNode } from './cluster-messages.js';
-import { decodeControl, encodeControl, type ControlMessage } from './control-codec.js';
+import { controlProblem, decodeControl, encodeControl, type ControlMessage } from './control-codec.js';
 import { Neighbours } from './neighbours.js';
 import { RegisterSeat, type RegisterOutcome } from './register-seat.js';
 import { VerbQueue } from './verb-queue.js';
@@ -49,6 +49,8 @@ const invalidRetryMs = 5_000;
 const strangerMs = 1_000;
 /** How long the second half of a change of voters is waited for. Renewals ask again more often than that. */
 const unsettledMs = 800;
+/** Who sends what cannot be read does so again and again; it is said so often at most. */
+const refusedEveryMs = 60_000;
 /** How often the steward compares the table with what it should be. */
 const planEveryMs = 1_000;
 /** Copies on their way at once, in the whole cluster. */
@@ -109,6 +111,7 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
   #reading = false;
   #changeAt: Instant | undefined;
   #askedOthersAt: Instant | undefined;
+  #refusedAt: Instant | undefined;
   /** A change of voters that was heard of and is not settled. */
   #unsettled: { readonly version: number; readonly since: Instant } | undefined;
 
@@ -600,7 +603,8 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
 
   #received(from: NodeId, bytes: Uint8Array, now: Instant): void {
     const message = decodeControl(bytes);
-    if (!message || this.#clusterId === undefined) return;
+    if (!message) return this.#refuse(from, bytes, now);
+    if (this.#clusterId === undefined) return;
     switch (message.kind) {
       case 'register':
         return this.#seat.received(from, message.message, now);
@@ -622,6 +626,12 @@ export class ClusterNode implements Core<ClusterEvent, ClusterEffect> {
       default:
         return unreachable(message);
     }
+  }
+
+  #refuse(from: NodeId, bytes: Uint8Array, now: Instant): void {
+    if (this.#refusedAt !== undefined && msBetween(this.#refusedAt, now) < refusedEveryMs) return;
+    this.#refusedAt = now;
+    this.#notice('warn', 'a message of another node was refused', { from, reason: controlProblem(bytes) });
   }
 
   #send(to: NodeId, message: ControlMessage): void {

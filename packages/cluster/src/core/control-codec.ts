@@ -1,5 +1,5 @@
 import { isNodeId, utf8Encode, type NodeId } from '@engram/kernel';
-import { clusterMapCodec, decodeAcceptorState, decodeRegisterMessage, encodeAcceptorState, encodeRegisterMessage, registerBytesMax, ballotZero, type LeaseReply, type LeaseRequest, type MapContent, type RegisterMessage, type RegisterState } from '@engram/placement/core';
+import { clusterMapCodec, decodeAcceptorState, decodeRegisterMessage, encodeAcceptorState, encodeRegisterMessage, mapBytesProblem, registerBytesMax, registerWireVersion, ballotZero, type LeaseReply, type LeaseRequest, type MapContent, type RegisterMessage, type RegisterState } from '@engram/placement/core';
 
 /** What nodes of a cluster say to each other besides entries of the log. Lossy: whoever gets no answer asks again. */
 export type ControlMessage =
@@ -71,6 +71,25 @@ export function decodeControl(bytes: Uint8Array): ControlMessage | undefined {
     default:
       return undefined;
   }
+}
+
+/** What is wrong with bytes that are no control message, as a sentence for people. */
+export function controlProblem(bytes: Uint8Array): string {
+  const [channel] = bytes;
+  if (channel !== channels.register && channel !== channels.map) return Object.values<number>(channels).includes(channel ?? 0) ? 'it cannot be read' : `it is of kind ${channel ?? 'none'}, which this node does not know`;
+  let problem: string | undefined;
+  const codec: typeof clusterMapCodec = {
+    encode: clusterMapCodec.encode,
+    decode(value) {
+      problem ??= mapBytesProblem(value);
+      return clusterMapCodec.decode(value);
+    },
+  };
+  const body = bytes.subarray(1);
+  const decoded = channel === channels.register ? decodeRegisterMessage(body, codec) : decodeAcceptorState(body, codec);
+  if (problem !== undefined) return problem;
+  if (decoded.kind === 'rejected' && decoded.reason === 'other-version') return `it is in version ${body[0]} of the protocol, and this node reads version ${registerWireVersion}`;
+  return 'it cannot be read';
 }
 
 type Fields = Readonly<Record<string, unknown>>;

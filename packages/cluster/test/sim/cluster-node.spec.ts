@@ -1,6 +1,7 @@
-import { copiesOf } from '@engram/placement/core';
+import { contentOf, copiesOf, type ClusterMap } from '@engram/placement/core';
 import type { NodeId } from '@engram/kernel';
 import { describe, expect, test } from 'vitest';
+import { encodeControl } from '../../src/core/control-codec.js';
 import { ClusterWorld, type ClusterWorldOptions } from './cluster-world.js';
 
 function formed(options: ClusterWorldOptions): ClusterWorld {
@@ -158,6 +159,18 @@ describe('balance', () => {
     cluster.runFor(5_000);
     expect(cluster.map?.table.every((placement) => !placement.moving && copiesOf(placement).length === 3)).toBe(true);
   });
+});
+
+test('a map that names an unknown node is refused with its name, changes nothing, and is said once a minute', () => {
+  const cluster = formed({ seed: 12, nodes: 3 });
+  const [process] = cluster.alive as [NonNullable<(typeof cluster.alive)[0]>];
+  const before = process.node.map as ClusterMap;
+  const table = before.table.map((placement, partition) => (partition === 2 ? { ...placement, replicas: ['ghost' as NodeId] } : placement));
+  const bytes = encodeControl({ kind: 'map', state: { version: before.epoch + 1, value: { ...contentOf(before), table }, change: 'x', voters: before.voters, previousVoters: undefined, votersVersion: 1 } });
+  const hear = () => process.node.handle({ kind: 'control-received', from: 'n2' as NodeId, bytes }, process.now).filter(({ kind }) => kind === 'notice');
+  expect(hear()).toEqual([{ kind: 'notice', level: 'warn', what: 'a message of another node was refused', details: { from: 'n2', reason: 'partition 2 refers to node "ghost", which is not in the roster' } }]);
+  expect(hear()).toEqual([]);
+  expect(process.node.map).toBe(before);
 });
 
 test('a thousand partitions cost no more changes of the map than eight do', () => {

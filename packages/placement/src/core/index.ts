@@ -65,7 +65,7 @@ export {
   type RemovedNode,
   type RosterNode,
 } from './cluster-map.js';
-export { clusterMapCodec } from './map-codec.js';
+export { clusterMapCodec, mapBytesProblem } from './map-codec.js';
 
 // Who may act, and for how long.
 export { resolveLeaseOptions, type LeaseOptions, type LeaseReply, type LeaseRequest, type ResolvedLeaseOptions } from './lease-messages.js';

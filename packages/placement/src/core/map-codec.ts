@@ -40,6 +40,20 @@ function encodeMap({ clusterId, policies, roster, removed = [], movesPaused, tab
 
 /** Undefined for whatever is no map that holds together. */
 function decodeMap(bytes: Uint8Array): MapContent | undefined {
+  const content = readMap(bytes);
+  return content !== undefined && mapProblem(content) === undefined ? content : undefined;
+}
+
+/** Why bytes are no map that holds together, as a sentence for people; undefined when they are one. */
+export function mapBytesProblem(bytes: Uint8Array): string | undefined {
+  const content = readMap(bytes);
+  if (content !== undefined) return mapProblem(content);
+  const version = unpackPlain(bytes, depthMax)?.[0];
+  return isCount(version) && version !== mapVersion ? `the map is in version ${version}, and this node reads version ${mapVersion}` : 'the map cannot be read';
+}
+
+/** As it is written there, whether it holds together or not. */
+function readMap(bytes: Uint8Array): MapContent | undefined {
   const items = unpackPlain(bytes, depthMax);
   if (items === undefined || items.length !== 8 || items[0] !== mapVersion) return undefined;
   const [, clusterId, policyItems, rosterItems, removedItems, strangers, partitions, tableBytes] = items;
@@ -51,8 +65,7 @@ function decodeMap(bytes: Uint8Array): MapContent | undefined {
   if (policies === undefined || removed === undefined || !roster.every((node) => node !== undefined)) return undefined;
   const table = readTable(tableBytes, partitions, [...roster.map(({ id }) => id), ...(strangers as NodeId[])]);
   const movesPaused = (policyItems as unknown[])[3] === 1;
-  const content = table && { clusterId, policies, roster, ...(removed.length > 0 && { removed }), ...(movesPaused && { movesPaused }), table };
-  return content !== undefined && mapProblem(content) === undefined ? content : undefined;
+  return table && { clusterId, policies, roster, ...(removed.length > 0 && { removed }), ...(movesPaused && { movesPaused }), table };
 }
 
 function nodeItems({ id, storageId, addresses, zone, rack, capacity, state }: RosterNode): PlainItem {
