@@ -88,7 +88,7 @@ async function ask<Answer>({ url }: Pick<ServerProcess, 'url'>, path: string): P
 }
 
 /** Asks all of them until what they say is right. @throws Error with what they say and have printed when it is not by then. */
-export async function whenAll(nodes: readonly ClusterNodeProcess[], isRight: (view: ClusterView) => boolean, limitMs = 30_000): Promise<readonly ClusterView[]> {
+export async function whenAll(nodes: readonly ClusterNodeProcess[], isRight: (view: ClusterView) => boolean, limitMs = 60_000): Promise<readonly ClusterView[]> {
   for (const began = performance.now(); ; await pause(25)) {
     const views = await Promise.all(nodes.map(viewOf));
     if (views.every(isRight)) return views;

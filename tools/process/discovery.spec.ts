@@ -77,9 +77,10 @@ describe.concurrent('a cluster', () => {
     expect(await cli(['cluster', 'init', '--url', first.url])).toMatchObject({ status: 0, output: expect.stringContaining('formed cluster process-test') as string });
     const [view] = await whenAll(nodes, joinedWith(3));
     expect(new Set((await Promise.all(nodes.map(viewOf))).map(({ cluster_id }) => cluster_id)).size).toBe(1);
-    for (const node of nodes) expect((await ask(node, '/api/v1/memory', { content: 'now' })).status).toBe(201);
+    // Belonging to a cluster comes first, knowing who holds what a moment later.
+    for (const node of nodes) await expect.poll(async () => (await ask(node, '/api/v1/memory', { content: 'now' })).status, { timeout: 60_000 }).toBe(201);
     expect(await cli(['cluster', 'init', '--url', second.url])).toMatchObject({ status: 0, output: expect.stringMatching(new RegExp(`belongs to cluster process-test \\(${view!.cluster_id}\\) already`)) as string });
-    expect(await cli(['status', '--url', second.url])).toMatchObject({ status: 0, output: expect.stringContaining('alive: 2') as string });
+    await expect.poll(() => cli(['status', '--url', second.url]), { timeout: 60_000 }).toMatchObject({ status: 0, output: expect.stringContaining('alive: 2') as string });
 
     // The data of a node belongs to that cluster for good.
     await second.kill('SIGKILL');
@@ -101,7 +102,7 @@ describe.concurrent('a cluster', () => {
     await apart[1]!.kill('SIGTERM');
     const pointed = [apart[0]!, await start(1, seeds(ports[0]!))];
     for (const node of pointed) {
-      await expect.poll(() => node.output(), { timeout: 30_000 }).toContain('belongs to another cluster that is also called process-test');
+      await expect.poll(() => node.output(), { timeout: 60_000 }).toContain('belongs to another cluster that is also called process-test');
       expect(await happened(node, 'foreign-cluster')).toBe(true);
     }
     expect((await Promise.all(pointed.map(viewOf))).map(({ cluster_id, alive_nodes }) => [cluster_id, alive_nodes])).toEqual(ids.map((id) => [id, 1]));
@@ -112,7 +113,7 @@ describe.concurrent('a cluster', () => {
     const cluster = processes(context);
     const [swimPort, nobody] = (await freePorts(2)) as [number, number];
     const node = await cluster.start({ name: 'engram-1', swimPort, environment: { ...expectThree, ...seeds(nobody), ENGRAM_CLUSTER_JOIN_TIMEOUT_MS: '500' } });
-    await expect.poll(() => node.output(), { timeout: 30_000 }).toContain('this node belongs to no cluster yet');
+    await expect.poll(() => node.output(), { timeout: 60_000 }).toContain('this node belongs to no cluster yet');
     // Longer than those who have met give each other before one of them proposes an id.
     await pause(11_000);
     expect(await viewOf(node)).toMatchObject({ state: 'forming', waiting_for: 'waiting for 2 more of the 3 nodes that are expected' });
@@ -163,7 +164,7 @@ describe.concurrent.each(peerSourceKinds.filter(({ missing }) => missing === und
     // Static seeds and a multicast group are no servers: there, only the node that comes back proves anything.
     await source.server?.stop();
     const states = async (node: ClusterNodeProcess): Promise<string> => JSON.stringify((await ask(node, '/api/v1/cluster/discovery/health')).body);
-    if (source.server) for (const node of nodes) await expect.poll(() => states(node), { timeout: 30_000 }).toContain(`"source":"${name}","state":"failing"`);
+    if (source.server) for (const node of nodes) await expect.poll(() => states(node), { timeout: 60_000 }).toContain(`"source":"${name}","state":"failing"`);
     await whenAll(nodes, joinedWith(3));
 
     await nodes[2]!.kill('SIGKILL');
