@@ -30,8 +30,10 @@ export interface NemesisOptions {
   readonly progress: (text: string) => void;
 }
 
-/** How long a space may take no writes while a majority is there. */
+/** How long a space may take no writes while a majority of its copies is there all the time. */
 const outageLimitMs = 60_000;
+/** How long a space is watched. Then whether it takes writes again is seen when all is over. */
+const watchMs = 300_000;
 
 export class Nemesis {
   readonly outages: Outage[] = [];
@@ -106,7 +108,9 @@ export class Nemesis {
     const quickRestart = draws.chance(0.3);
     await this.#cluster.kill(node);
     const from = performance.now();
-    const probing = led.length > 0 ? this.#probe(node, draws.pick(led).space, from, othersAway, quickRestart, draws) : Promise.resolve();
+    const probed = led.length > 0 ? draws.pick(led) : undefined;
+    const outage = (space: string): Outage => ({ node: node.name, space, writableMs: performance.now() - from, othersAway, quickRestart });
+    const probing = probed && this.#probe(probed.space, placementOf(table, probed.partition)!, () => outage(probed.space), draws);
     // Now and then it is back before anybody has taken over; else it comes back to a cluster that went on without it.
     if (quickRestart) await pause(draws.below(1_000));
     else await Promise.race([probing, pause(outageLimitMs / 2)]);
@@ -121,21 +125,27 @@ export class Nemesis {
   }
 
   /** Asks every 20 ms until the space takes a write that was sent after the kill. */
-  async #probe(killed: DrillNode, space: string, from: number, othersAway: number, quickRestart: boolean, draws: Random): Promise<void> {
+  async #probe(space: string, { primary, replicas }: PlacedPartition, outage: () => Outage, draws: Random): Promise<void> {
+    const copies = [primary, ...replicas].map((name) => this.#cluster.named(name));
     let named: DrillNode | undefined;
     let said = '';
-    while (performance.now() - from < outageLimitMs) {
+    let withoutMajorityAt = performance.now();
+    while (outage().writableMs < watchMs) {
       const node = named ?? draws.pick(this.#cluster.up.length > 0 ? this.#cluster.up : this.#cluster.nodes);
       const answer = await this.#client.tryStore(this.#options.newProbe(space), node);
       if (answer.stored) {
-        this.outages.push({ node: killed.name, space, writableMs: performance.now() - from, othersAway, quickRestart });
+        this.outages.push(outage());
         return;
       }
       said = answer.said;
       named = answer.named === node ? undefined : answer.named;
+      if (2 * copies.filter((copy) => copy?.state === 'up').length <= copies.length) withoutMajorityAt = performance.now();
+      if (performance.now() - withoutMajorityAt > outageLimitMs) {
+        this.complaints.push(`until ${new Date().toISOString()} ${space} took no write for ${outageLimitMs} ms after ${primary} was killed, with a majority of its copies there; at last ${said}`);
+        return;
+      }
       await pause(20);
     }
-    this.complaints.push(`until ${new Date().toISOString()} ${space} took no write for ${outageLimitMs} ms after ${killed.name} was killed, with ${othersAway} others away; at last ${said}`);
   }
 }
 

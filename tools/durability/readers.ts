@@ -1,4 +1,4 @@
-/** Clients that read what was acknowledged while everything else goes on, each once and without patience. */
+/** Clients that read what was acknowledged while everything else goes on, from nodes that run, each once and without patience. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Random } from '@engram/kernel';
 import type { DrillClient, PlacedAttempt } from './drill-client.js';
@@ -35,7 +35,9 @@ export class Readers {
   async #read(draws: Random): Promise<void> {
     const attempt = draws.pick(this.#attempts);
     if (attempt.outcome !== 'ok' || attempt.forgotten !== undefined) return;
-    const node = draws.pick(this.#cluster.nodes);
+    const { up } = this.#cluster;
+    if (up.length === 0) return;
+    const node = draws.pick(up);
     const { status, content } = await this.#client.get(node, attempt.space, attempt.id!);
     // Somebody may have begun to forget it meanwhile.
     if (attempt.forgotten !== undefined) return;
