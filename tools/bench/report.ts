@@ -80,7 +80,7 @@ function quantity(value: number, unit: Finding['unit']): string {
     case 'ms':    return formatMs(value);
     case 's':     return `${value.toFixed(2)} s`;
     case 'bytes': return `${amount(value)} bytes`;
-    case '%':     return `${value.toFixed(Math.abs(value) < 1 ? 3 : 0)} %`;
+    case '%':     return `${value.toFixed(Math.abs(value) < 1 ? 3 : Math.abs(value) < 10 ? 1 : 0)} %`;
   }
 }
 

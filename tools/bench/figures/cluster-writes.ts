@@ -5,7 +5,7 @@ import { DrillCluster } from '../../durability/drill-cluster.js';
 import type { Bar, Figure } from '../figure.js';
 import { LatencyHistogram } from '../histogram.js';
 import { runHttpLoad } from '../http-load.js';
-import { runPacedLoad } from '../paced-load.js';
+import { runPacedLoad, type PacedResult } from '../paced-load.js';
 import { processorSeconds } from '../process-facts.js';
 import { interleavedRatio, median, noiseOf } from '../ratio.js';
 import { liveStoreBody, type World } from '../world.js';
@@ -36,7 +36,7 @@ export async function measureClusterWrites(world: World): Promise<Figure> {
     await alone.round(sizes.roundMs, true);
     for (const series of all) {
       progress(`cluster-writes, half load: ${series.label}`);
-      half.push({ label: `half load: ${series.label.replace(' (baseline)', '')}`, latency: (await series.paced(sizes.roundMs * 2)).summary() });
+      half.push({ label: `half load: ${series.label.replace(' (baseline)', '')}`, latency: (await series.paced(sizes.roundMs * 2)).latency.summary() });
     }
     progress('cluster-writes, seen on all nodes');
     seen = await seenOnAll(three.map(({ url }) => url));
@@ -97,7 +97,7 @@ class Series {
   }
 
   /** At half of what it took in the closed loop. */
-  paced(forMs: number): Promise<LatencyHistogram> {
+  paced(forMs: number): Promise<PacedResult> {
     const { nodes, path, bodies } = this;
     return runPacedLoad({ urls: nodes.map(({ url }) => url), path, bodies, perSecond: median(this.perSecond) / 2, forMs, connections: CONNECTIONS });
   }

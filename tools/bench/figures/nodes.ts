@@ -44,7 +44,7 @@ export async function measureNodes(world: World): Promise<Figure> {
     await node.kill('SIGKILL');
   };
   const bars: Bar[] = [];
-  const costs: { readonly count: number; readonly idle: Cost; readonly light: Cost }[] = [];
+  const costs: { readonly count: number; readonly idle: Cost; readonly light: Cost; readonly refused: number }[] = [];
   await restAlone();
   for (const count of COUNTS) {
     progress(`nodes, ${count} processes`);
@@ -52,14 +52,17 @@ export async function measureNodes(world: World): Promise<Figure> {
     try {
       const targets = cluster.nodes.map(({ process }) => process);
       const urls = targets.map(({ url }) => url);
-      const load = (forMs: number) => runPacedLoad({ urls, path: '/api/v1/memory?ack=quorum', bodies, perSecond: LIGHT, forMs, connections: 32, refusedMax: (LIGHT * forMs) / 1_000 / 20 });
+      const load = (forMs: number) => runPacedLoad({ urls, path: '/api/v1/memory?ack=quorum', bodies, perSecond: LIGHT, forMs, connections: 32, mayRefuse: true });
       await load(sizes.warmUpMs * 2);
       await pause(SETTLE_MS);
       const idle = await costOf(targets, () => pause(sizes.roundMs * 2));
+      let refused = 0;
       const light = await costOf(targets, async () => {
-        bars.push({ label: `${count} nodes: a store of ${LIGHT} per second, quorum`, latency: (await load(sizes.roundMs * 2)).summary() });
+        const result = await load(sizes.roundMs * 2);
+        bars.push({ label: `${count} nodes: a store of ${LIGHT} per second, quorum`, latency: result.latency.summary() });
+        refused = result.refused / (result.refused + result.latency.summary().n);
       });
-      costs.push({ count, idle, light });
+      costs.push({ count, idle, light, refused });
     } finally {
       await cluster.close();
     }
@@ -78,10 +81,11 @@ export async function measureNodes(world: World): Promise<Figure> {
     bars,
     findings: [
       { label: 'one process in no cluster, idle, of a core (baseline)', value: median(alone), unit: '%', range: [Math.min(...alone), Math.max(...alone)] },
-      ...costs.flatMap(({ count, idle, light }) => [
+      ...costs.flatMap(({ count, idle, light, refused }) => [
         ...rowsOf(`${count} processes, idle`, idle),
         { label: `${count} processes, idle: processor of a node ÷ one in no cluster`, value: median(idle.processor) / median(alone), unit: '×' } satisfies Finding,
         ...rowsOf(`${count} processes, light load`, light),
+        { label: `${count} processes, light load: stores refused`, value: refused * 100, unit: '%' } satisfies Finding,
         ...(count === first.count ? [] : [{ label: `${count} ÷ ${first.count} processes: processor of a node, idle`, value: median(idle.processor) / median(first.idle.processor), unit: '×' } satisfies Finding]),
       ]),
       ...simulated.flatMap(({ count, idle, light }) => [
@@ -93,7 +97,7 @@ export async function measureNodes(world: World): Promise<Figure> {
     ],
     noise: { ...noiseOf(alone), baseline: 'processor of one idle process in no cluster', unit: '% of a core' },
     notes: [
-      'Stores that were refused, one in twenty at most, have no latency here.',
+      'Stores that were refused, as on a machine too busy for leases to be renewed in time, have no latency here.',
       'Medians over the nodes, ranges their extremes. Bytes are those that a node sends, without headers, to other nodes by TCP (what HTTP clients get is left out) and by SWIM.',
       'The simulated nodes are the core of the cluster with register, leases and replication; who is alive they are told, so that the cost of SWIM, measured under membership, is not in it. Their messages are counted as they are handed to the network.',
     ],
