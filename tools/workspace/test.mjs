@@ -41,14 +41,14 @@ for (const [name, what, [command, ...args]] of steps) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;
   console.log(`\n── ${name}: ${what}`);
   const began = Date.now();
-  const { ok, lines } = await run(command, args);
-  results.push({ name, ok, lines, seconds: (Date.now() - began) / 1000 });
+  const { ended, lines } = await run(command, args);
+  results.push({ name, ok: ended === 0, ended, lines, seconds: (Date.now() - began) / 1000 });
 }
 
 console.log('\n── summary');
 for (const { name, ok, seconds } of results) console.log(`${ok ? 'ok  ' : 'FAIL'}  ${name.padEnd(10)} ${seconds.toFixed(1)} s`);
 const failed = results.filter(({ ok }) => !ok);
-for (const { name, lines } of failed) console.log([`\n── what failed in ${name}`, ...whatFailed(lines.lines()), ''].join('\n'));
+for (const { name, ended, lines } of failed) console.log([`\n── what failed in ${name}, which ended with ${ended}`, ...whatFailed(lines.lines()), ''].join('\n'));
 if (failed.length > 0) console.log(`Run one alone with: npm test -- ${failed.map(({ name }) => name).join(' ')}`);
 console.log(`${results.length - failed.length} passed, ${failed.length} failed`);
 process.exitCode = failed.length > 0 ? 1 : 0;
@@ -67,7 +67,7 @@ function run(command, args) {
     from.pipe(to, { end: false });
   }
   return new Promise((settle) => {
-    child.once('error', (error) => (lines.add(`${command} cannot be run: ${error.message}\n`), settle({ ok: false, lines })));
-    child.once('close', (status) => settle({ ok: status === 0, lines }));
+    child.once('error', (error) => (lines.add(`${command} cannot be run: ${error.message}\n`), settle({ ended: 'nothing begun', lines })));
+    child.once('close', (status, signal) => settle({ ended: status ?? signal, lines }));
   });
 }
