@@ -58,8 +58,10 @@ export class DrillClient {
 
   async forget(attempt: PlacedAttempt, draws: Random, limitMs: number): Promise<void> {
     attempt.forgotten = 'info';
-    const { status, body } = await this.#persist({ method: 'DELETE', path: `/api/v1/memory/${attempt.id}?space=${attempt.space}` }, draws, limitMs);
+    const { status, body, first } = await this.#persist({ method: 'DELETE', path: `/api/v1/memory/${attempt.id}?space=${attempt.space}` }, draws, limitMs);
     if (status === 204) attempt.forgotten = 'ok';
+    // What only a primary had that is away now, its successor cannot know of. It has to come back with that primary.
+    else if (status === 404 && this.#cluster.ack === 'local') attempt.forgotten = first ? 'fail' : 'info';
     else if (!again.has(status)) this.oddities.push(`forgetting ${attempt.id} in ${attempt.space} was answered ${status} ${JSON.stringify(body)}`);
   }
 
