@@ -15,6 +15,7 @@ import { createHttpServer } from './http/server.js';
 import { ServerMetrics } from './metrics/index.js';
 import { GrpcForwarder, HttpForwarder } from './peers/index.js';
 import { RoutedEngine, type Caller } from './routing/index.js';
+import { stopServing } from './stop-serving.js';
 import { version } from './version.js';
 
 export interface RunningServer {
@@ -127,7 +128,7 @@ class Running implements RunningServer {
   async #stop(reason: string): Promise<void> {
     const { log, graceMs } = this;
     log.info({ reason }, 'stopping');
-    await Promise.all([this.membership.leave(graceMs / 2), closeHttp(this.http, graceMs / 2), this.grpc.close(graceMs / 2)]);
+    await stopServing({ leave: (ms) => this.membership.leave(ms), closeHttp: (ms) => closeHttp(this.http, ms), closeGrpc: (ms) => this.grpc.close(ms) }, graceMs / 2);
     await Promise.all([this.forwarders?.http.close(), this.forwarders?.grpc.close()]);
     const flushed = await within(graceMs / 2, this.engine.close());
     if (!flushed) log.warn({ graceMs }, 'the store was not flushed in time; the log has everything, the next start applies it');
